@@ -9,6 +9,7 @@ use std::task::Poll;
 
 use everstream::{Action, Error, Handle, SseClient};
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::async_source::AsyncSource;
@@ -16,6 +17,7 @@ use crate::connect::Connect;
 use crate::delivery::{add_context, exception, object};
 use crate::fault::ExceptionCache;
 use crate::http::Http;
+use crate::last_error::LastError;
 use crate::log::Log;
 use crate::pending_exception::PendingException;
 use crate::process::{Process, this_thread};
@@ -37,6 +39,7 @@ pub(crate) struct AsyncClient {
     handle: Handle,
     pending: PendingException,
     exceptions: ExceptionCache,
+    last_error: LastError,
     process: Process,
 }
 
@@ -133,6 +136,7 @@ impl AsyncClient {
             reading: AtomicBool::new(false),
             pending,
             exceptions,
+            last_error: LastError::default(),
             process: Process::current(),
         })
     }
@@ -199,11 +203,14 @@ impl AsyncClient {
                     wake.get().poll(|cx| state.client.poll_next_action(cx))
                 }
             };
+            if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+                self.last_error.clear();
+            }
             if let Some(error) = self.pending.take() {
                 match polled {
                     Poll::Ready(Some(Ok(action))) => state.pending_action = Some(action),
                     Poll::Ready(Some(Err(fault))) => {
-                        add_context(py, &error, fault, &self.exceptions)
+                        add_context(py, &error, fault, &self.exceptions, &self.last_error)
                     }
                     Poll::Ready(None) | Poll::Pending => {}
                 }
@@ -216,9 +223,14 @@ impl AsyncClient {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    return Err(exception(py, error, &self.exceptions));
+                    return Err(self.last_error.exception(py, error, &self.exceptions));
                 }
-                Poll::Ready(None) => return Err(PyStopAsyncIteration::new_err(())),
+                Poll::Ready(None) => {
+                    if !self.handle.is_closed() {
+                        self.last_error.check(py)?;
+                    }
+                    return Err(PyStopAsyncIteration::new_err(()));
+                }
                 Poll::Pending => {
                     state.turn = 0;
                     return Ok(wake.get().pending());
@@ -236,13 +248,16 @@ impl AsyncClient {
         let polled = wake.get().poll(|cx| state.client.poll_start(cx));
         if let Some(error) = self.pending.take() {
             if let Poll::Ready(Err(fault)) = polled {
-                add_context(py, &error, fault, &self.exceptions);
+                add_context(py, &error, fault, &self.exceptions, &self.last_error);
             }
             return Err(error);
         }
         match polled {
-            Poll::Ready(Ok(())) => Ok(Polled::Pending(Some(true))),
-            Poll::Ready(Err(error)) => Err(exception(py, error, &self.exceptions)),
+            Poll::Ready(Ok(())) => {
+                self.last_error.clear();
+                Ok(Polled::Pending(Some(true)))
+            }
+            Poll::Ready(Err(error)) => Err(self.last_error.exception(py, error, &self.exceptions)),
             Poll::Pending => Ok(wake.get().pending()),
         }
     }
@@ -253,6 +268,10 @@ impl AsyncClient {
             return Ok(());
         }
         self.handle.interrupt();
+        if self.reading.load(Ordering::Relaxed) {
+            // The read that is interrupted may end before anything is delivered. That is no error.
+            self.last_error.clear();
+        }
         // If another thread is polling the engine, that thread drops the connection.
         if let Ok(mut state) = self.state.try_lock() {
             self.holder.store(this_thread(), Ordering::Relaxed);
@@ -270,6 +289,7 @@ impl AsyncClient {
             return Ok(());
         }
         self.handle.close();
+        self.last_error.clear();
         let state = match self.state.try_lock() {
             Ok(mut state) => state.take(),
             // The thread that is polling the engine releases it.
@@ -289,6 +309,14 @@ impl AsyncClient {
     #[getter]
     fn next_retry_delay(&self) -> f64 {
         self.handle.next_retry_delay().as_secs_f64()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.last_error.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.last_error.clear();
     }
 }
 

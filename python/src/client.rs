@@ -7,6 +7,7 @@ use std::time::Duration;
 use everstream::blocking::{Next, SseClient};
 use everstream::{Action, Error, Handle};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::action::Event;
@@ -15,6 +16,7 @@ use crate::delivery::{add_context, exception, object};
 use crate::exit::{self, Inside};
 use crate::fault::ExceptionCache;
 use crate::http::Http;
+use crate::last_error::LastError;
 use crate::log::Log;
 use crate::pending_exception::PendingException;
 use crate::process::{Process, handles_signals};
@@ -36,6 +38,7 @@ pub(crate) struct Client {
     source: Option<Arc<Source>>,
     pending: PendingException,
     exceptions: ExceptionCache,
+    last_error: LastError,
     process: Process,
 }
 
@@ -134,6 +137,7 @@ impl Client {
             source,
             pending,
             exceptions,
+            last_error: LastError::default(),
             process: Process::current(),
         })
     }
@@ -154,14 +158,17 @@ impl Client {
             reader.waited = true;
             if let Some(error) = self.pending.take() {
                 if let Err(fault) = outcome {
-                    add_context(py, &error, fault, &self.exceptions);
+                    add_context(py, &error, fault, &self.exceptions, &self.last_error);
                 }
                 return Err(error);
             }
             match outcome {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    self.last_error.clear();
+                    return Ok(());
+                }
                 Ok(false) => py.check_signals()?,
-                Err(error) => return Err(exception(py, error, &self.exceptions)),
+                Err(error) => return Err(self.last_error.exception(py, error, &self.exceptions)),
             }
         }
     }
@@ -180,10 +187,14 @@ impl Client {
             None => Ok(()),
         };
         // If no thread is reading, the connection is dropped here; otherwise the reading thread drops it.
-        if let Ok(mut state) = self.state.try_lock() {
-            if let Some(state) = &mut *state {
-                state.client.interrupt();
+        match self.state.try_lock() {
+            Ok(mut state) => {
+                if let Some(state) = &mut *state {
+                    state.client.interrupt();
+                }
             }
+            // The read that is interrupted may end before anything is delivered. That is no error.
+            Err(_) => self.last_error.clear(),
         }
         self.pending.take().map_or(result, Err)
     }
@@ -200,6 +211,7 @@ impl Client {
             None => Ok(()),
         };
         self.release_if_closed();
+        self.last_error.clear();
         self.pending.take().map_or(result, Err)
     }
 
@@ -216,6 +228,14 @@ impl Client {
     #[getter]
     fn closed(&self) -> bool {
         self.handle.is_closed()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.last_error.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.last_error.clear();
     }
 }
 
@@ -287,10 +307,14 @@ impl Client {
                 return Err(error);
             }
             match outcome {
-                Ok(Next::Item(action)) => return Ok(Some(action)),
+                Ok(Next::Item(action)) => {
+                    self.last_error.clear();
+                    return Ok(Some(action));
+                }
                 Ok(Next::TimedOut) => {}
-                Ok(Next::Ended) => return Ok(None),
-                Err(error) => return Err(exception(py, error, &self.exceptions)),
+                Ok(Next::Ended) if self.handle.is_closed() => return Ok(None),
+                Ok(Next::Ended) => return self.last_error.check(py).map(|()| None),
+                Err(error) => return Err(self.last_error.exception(py, error, &self.exceptions)),
             }
         }
     }
@@ -305,9 +329,12 @@ impl Client {
         error: &PyErr,
     ) {
         match outcome {
-            Ok(Next::Item(action)) => state.pending_action = Some(action),
+            Ok(Next::Item(action)) => {
+                self.last_error.clear();
+                state.pending_action = Some(action);
+            }
             Ok(Next::TimedOut | Next::Ended) => {}
-            Err(fault) => add_context(py, error, fault, &self.exceptions),
+            Err(fault) => add_context(py, error, fault, &self.exceptions, &self.last_error),
         }
     }
 
@@ -408,6 +435,10 @@ impl Reading {
 
     fn __iter__(this: Py<Self>) -> Py<Self> {
         this
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.client)
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {

@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::action::{Comment, Event};
 use crate::convert::headers_to_python;
 use crate::fault::{ExceptionCache, class, message, new_error};
+use crate::last_error::LastError;
 
 /// The Python object for an action; `None` if only events are wanted and this isn't one.
 pub(crate) fn object(
@@ -89,14 +90,35 @@ fn mark_not_repeated(py: Python<'_>, exception: &Bound<'_, PyBaseException>) -> 
     Ok(())
 }
 
+/// Marks an exception that is raised again, because only `start()` sends the request again: like
+/// [`mark_not_repeated`].
+pub(crate) fn mark_only_start(
+    py: Python<'_>,
+    exception: &Bound<'_, PyBaseException>,
+) -> PyResult<()> {
+    if exception.hasattr(ONLY_START)? && exception.getattr(ONLY_START)?.is_truthy()? {
+        return Ok(());
+    }
+    exception.setattr(ONLY_START, true)?;
+    if !exception.is_instance(&class(py, "SSEError")?)? {
+        // Since Python 3.11.
+        exception.call_method1("add_note", (class(py, "ONLY_START")?,))?;
+    }
+    Ok(())
+}
+
+/// The attribute of an exception that [`mark_only_start`] has marked.
+const ONLY_START: &str = "_only_start";
+
 /// Adds a fault as the context of the exception that is raised instead of it.
 pub(crate) fn add_context(
     py: Python<'_>,
     error: &PyErr,
     fault: Error,
     exceptions: &ExceptionCache,
+    last_error: &LastError,
 ) {
-    let context = exception(py, fault, exceptions);
+    let context = last_error.exception(py, fault, exceptions);
     if !error.value(py).is(context.value(py)) && error.context(py).is_none() {
         error.set_context(py, Some(context));
     }

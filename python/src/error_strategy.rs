@@ -25,7 +25,11 @@ enum Preset {
     Always(error_strategy::Always),
     MaxAttempts(error_strategy::MaxAttempts),
     TimeLimit(error_strategy::TimeLimit),
-    Reconnect(error_strategy::Reconnect),
+    Reconnect {
+        strategy: error_strategy::Reconnect,
+        /// Whether a connection has succeeded with these settings.
+        has_connected: bool,
+    },
 }
 
 impl Preset {
@@ -34,20 +38,26 @@ impl Preset {
             Preset::Always(strategy) => strategy,
             Preset::MaxAttempts(strategy) => strategy,
             Preset::TimeLimit(strategy) => strategy,
-            Preset::Reconnect(strategy) => strategy,
+            Preset::Reconnect { strategy, .. } => strategy,
         }
     }
 }
 
 impl ErrorStrategy for Preset {
     fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
-        if matches!(self, Preset::Reconnect(_)) && fault.is_some_and(fault::is_final) {
-            return Verdict::Fail;
+        if let (Preset::Reconnect { has_connected, .. }, Some(fault)) = (&*self, fault) {
+            let needs_settings = !has_connected && fault::needs_other_settings(fault);
+            if needs_settings || fault::is_final(fault) {
+                return Verdict::Fail;
+            }
         }
         self.strategy().apply(fault, now)
     }
 
     fn reset(&mut self) {
+        if let Preset::Reconnect { has_connected, .. } = self {
+            *has_connected = true;
+        }
         self.strategy().reset();
     }
 }
@@ -89,7 +99,11 @@ impl ErrorPreset {
     #[staticmethod]
     fn reconnect(statuses: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
         let statuses = statuses.iter().map(status).collect::<PyResult<Vec<_>>>()?;
-        Ok(Preset::Reconnect(error_strategy::reconnect().or_on_status(statuses)).into())
+        Ok(Preset::Reconnect {
+            strategy: error_strategy::reconnect().or_on_status(statuses),
+            has_connected: false,
+        }
+        .into())
     }
 
     /// Whether to fail, and the preset to use next time.
@@ -136,6 +150,7 @@ pub(crate) fn from_python(
             current: strategy.clone().unbind(),
             pending: pending.clone(),
             exceptions: exceptions.clone(),
+            has_connected: false,
         }),
     };
     StopOnException {
@@ -173,6 +188,8 @@ struct PythonStrategy {
     current: Py<PyAny>,
     pending: PendingException,
     exceptions: ExceptionCache,
+    /// Whether a connection has succeeded. A preset that the strategy asks doesn't know it.
+    has_connected: bool,
 }
 
 impl PythonStrategy {
@@ -181,6 +198,9 @@ impl PythonStrategy {
             Some(fault) => Some(self.exceptions.create_for_strategy(py, fault)?),
             None => None,
         };
+        if let (Some(exception), true) = (&exception, self.has_connected) {
+            fault::clear_needs_other_settings(exception)?;
+        }
         let answer = self.current.call_method1(py, "apply", (exception,))?;
         let parts = answer.extract::<(Bound<'_, PyAny>, Option<Py<PyAny>>)>(py);
         let Some((fail, next)) = parts.ok().filter(|(_, next)| is_strategy_or_none(py, next))
@@ -218,6 +238,7 @@ impl ErrorStrategy for PythonStrategy {
     }
 
     fn reset(&mut self) {
+        self.has_connected = true;
         Python::attach(|py| self.current = self.original.clone_ref(py));
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use everstream::{ErrorResponse, FailureKind, Fault, RedirectProblem};
+use everstream::{ErrorResponse, Failure, FailureKind, Fault, RedirectProblem};
 use pyo3::exceptions::{PyBaseException, PyOSError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -147,6 +147,9 @@ pub(crate) fn exception<'py>(
         Some(reason) => refined(py, exception, reason)?,
         None => exception,
     };
+    if fault.failure().is_some_and(Failure::needs_other_settings) {
+        exception.setattr(NEEDS_OTHER_SETTINGS, true)?;
+    }
     match errno(fault) {
         Some(errno) if exception.is_instance_of::<PyOSError>() => {
             exception.setattr("errno", errno)?;
@@ -305,6 +308,33 @@ pub(crate) fn mark_unsent(py: Python<'_>, error: PyErr) -> PyErr {
     // If the exception can't have attributes, the request counts as sent.
     _ = error.value(py).setattr(UNSENT, true);
     error
+}
+
+/// The attribute that marks an exception for which [`Failure::needs_other_settings`] holds: one made here,
+/// or in `_disconnect.py` for another HTTP library.
+const NEEDS_OTHER_SETTINGS: &str = "_everstream_needs_other_settings";
+
+/// Whether retrying can't help until someone changes the settings, according to the exception behind the
+/// fault. For the engine's own failures the engine knows it.
+pub(crate) fn needs_other_settings(fault: &Fault) -> bool {
+    let (Fault::Connect(error) | Fault::Request(error)) = fault else {
+        return false;
+    };
+    let Some(error) = error.downcast_ref::<PyErr>() else {
+        return false;
+    };
+    Python::attach(|py| {
+        let mark = error.value(py).getattr(NEEDS_OTHER_SETTINGS);
+        mark.is_ok_and(|mark| mark.is_truthy().unwrap_or(false))
+    })
+}
+
+/// Removes the mark after a connection has succeeded with these settings.
+pub(crate) fn clear_needs_other_settings(exception: &Bound<'_, PyBaseException>) -> PyResult<()> {
+    match exception.hasattr(NEEDS_OTHER_SETTINGS)? {
+        true => exception.setattr(NEEDS_OTHER_SETTINGS, false),
+        false => Ok(()),
+    }
 }
 
 /// Whether retrying can't fix the exception behind a `Fault::Request`: it is a programming error, or

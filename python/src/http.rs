@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use everstream::{Attempt, BoxError, HeaderScope, HttpVersion};
+use everstream::{Attempt, BoxError, HttpVersion};
 use http::HeaderValue;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -38,7 +38,8 @@ impl Http {
     #[new]
     #[pyo3(signature = (
         url, *, headers, fresh_headers, sensitive_headers, query_params, method, body,
-        connect_timeout, any_content_type, cookies, proxy, verify, certificates, identity, http2
+        connect_timeout, any_content_type, cookies, proxy, use_proxy, verify, certificates, identity,
+        http2
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -53,6 +54,7 @@ impl Http {
         any_content_type: bool,
         cookies: bool,
         proxy: Option<String>,
+        use_proxy: bool,
         verify: bool,
         certificates: Option<Vec<u8>>,
         identity: Option<(Vec<u8>, Vec<u8>)>,
@@ -60,7 +62,6 @@ impl Http {
     ) -> PyResult<Self> {
         let mut http = everstream::Http::new(&url)
             .method(&method)
-            .header_scope(HeaderScope::All)
             .any_content_type(any_content_type)
             .cookies(cookies);
         let sensitive = sensitive_names(sensitive_headers)?;
@@ -81,6 +82,9 @@ impl Http {
         }
         if let Some(proxy) = proxy {
             http = http.proxy(proxy);
+        }
+        if !use_proxy {
+            http = http.no_proxy();
         }
         if !verify {
             http = http.danger_accept_invalid_certs(true);
@@ -179,6 +183,17 @@ pub(crate) fn header_value(name: &str, value: &[u8]) -> PyResult<HeaderValue> {
             "the value of the header {name:?} has control characters"
         ))
     })
+}
+
+/// Raises `ValueError` for headers that can't be sent.
+#[pyfunction]
+pub(crate) fn check_header_values(headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    for pair in pairs(Some(headers))? {
+        let (name, value) = pair?;
+        let value = text_or_bytes(&format!("the value of the header {name:?}"), &value)?;
+        header_value(&name, &value)?;
+    }
+    Ok(())
 }
 
 /// The error for an exception from a function that is called before the request.

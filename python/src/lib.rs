@@ -6,7 +6,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `client.rs`, `async_client.rs`, `settings.rs` | the blocking and the asyncio client; the settings of both |
-//! | `action.rs`, `fault.rs`, `delivery.rs`, `pending_exception.rs` | events, errors and exceptions as Python objects |
+//! | `action.rs`, `fault.rs`, `delivery.rs`, `last_error.rs`, `pending_exception.rs` | events, errors and exceptions as Python objects |
 //! | `error_strategy.rs`, `retry_delay.rs` | strategies: presets, and those written in Python |
 //! | `connect.rs`, `source.rs`, `async_source.rs`, `watch.rs` | sources written in Python; their read timeout |
 //! | `http.rs`, `awaited.rs`, `read_ahead.rs` | HTTP by Everstream itself |
@@ -34,6 +34,7 @@ mod http;
 mod http_client;
 mod http_connector;
 mod idle_timeout;
+mod last_error;
 mod log;
 mod pending_exception;
 mod process;
@@ -72,7 +73,7 @@ mod _native {
     #[pymodule_export]
     use super::exchange::Exchange;
     #[pymodule_export]
-    use super::http::Http;
+    use super::http::{Http, check_header_values};
     #[pymodule_export]
     use super::http_client::{HttpClient, HttpStream};
     #[pymodule_export]

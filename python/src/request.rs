@@ -186,7 +186,7 @@ fn user_headers(headers: &Bound<'_, PyAny>, sensitive: &[HeaderName]) -> PyResul
         let mut value = header_value(&name, &bytes)?;
         let name = header_name(&name)?;
         if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
-            let problem = format!("the header {name:?} follows from the body: it can't be set");
+            let problem = format!("the header {name:?} is computed from the body: it can't be set");
             return Err(PyValueError::new_err(problem));
         }
         value.set_sensitive(sensitive.contains(&name));

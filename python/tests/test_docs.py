@@ -84,6 +84,13 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/clock": lambda: [stream().event("Sat Jan 31 12:00:00 UTC 2026").stall()],
     "/openai": lambda: [chat("null", '"Rayleigh "', '"scattering."').event("[DONE]").stall()],
     "/anthropic": lambda: [messages("Rayleigh ", "scattering.")],
+    "/retried": lambda: [Reply.status(429), chat('"Rayleigh scattering."').event("[DONE]").stall()],
+    "/busy": lambda: [
+        Reply.status(429),
+        Reply.status(401),
+        Reply.status(503),
+        stream().event("Rayleigh scattering.").event("[DONE]").stall(),
+    ],
     "/chat": lambda: [chat("null", '"Rayleigh "', '[{"type": "text", "text": "scattering."}, {}]')],
 }
 
@@ -95,6 +102,11 @@ EXPECTED_REQUESTS: dict[str, tuple[Callable[[Request], object], list[object]]] =
         lambda request: (request.method, json.loads(request.body)),
         [("POST", {"prompt": "Why is the sky blue?", "stream": True})],
     ),
+    "/busy": (
+        lambda request: (request.method, request.headers["authorization"]),
+        [*[("POST", "Bearer old")] * 2, *[("POST", "Bearer new")] * 2],
+    ),
+    "/retried": (lambda request: request.method, ["POST", "POST"]),
     "/messages": (
         lambda request: (request.headers["x-api-key"], json.loads(request.body)["stream"]),
         [("...", True)],

@@ -91,5 +91,5 @@ def test_the_error_is_available_once_its_body_is_complete() -> None:
 
 def test_a_header_that_follows_from_the_body_cannot_be_set() -> None:
     for name in ("Content-Length", "transfer-encoding"):
-        with pytest.raises(ValueError, match="follows from the body"):
+        with pytest.raises(ValueError, match="is computed from the body"):
             request("http://h.test/", headers=[(name, "1")])

@@ -55,7 +55,7 @@ mod tests {
         let count = listed.lines().collect::<BTreeSet<_>>().len();
         assert!(count <= 90, "{count}");
         for (page, words) in [
-            ("README.md", format!("{count} crates\n")),
+            ("README.md", format!(" {count} crates ")),
             ("COMPARE.md", format!("75; {count} with defaults")),
             ("COMPARE.md", format!("and {count} with its defaults")),
         ] {

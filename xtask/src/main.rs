@@ -8,6 +8,7 @@ mod bench;
 #[path = "../../bench/src/chart.rs"]
 mod chart;
 mod deny;
+mod dist;
 mod docs;
 mod fuzz;
 mod hack;
@@ -54,6 +55,11 @@ const COMMANDS: &[Command] = &[
         name: "wheel",
         about: "Builds the optimized Python package into target/wheels, and tries it",
         run: python::wheel,
+    },
+    Command {
+        name: "dist",
+        about: "Builds the files of a release into target/dist-artifacts, and installs each",
+        run: dist::run,
     },
     Command {
         name: "deny",

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::published::{self, Crate};
 use crate::{api, python, sh};
@@ -19,13 +20,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("package", args)?;
     let crates = published::crates()?;
     forget_earlier(&crates)?;
-    // All at once, so that each is built from its archive against the archives of the others (cargo
-    // 1.90). Includes changes that aren't committed yet.
-    let mut package = sh::cargo(["package", "--locked", "--allow-dirty"]);
-    for it in &crates {
-        package.args(["--package", &it.name]);
-    }
-    sh::run(&mut package)?;
+    sh::run(&mut pack(&crates))?;
     for it in &crates {
         contents(it)?;
     }
@@ -33,6 +28,16 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     python::sdist()?;
     println!("package: ok");
     Ok(())
+}
+
+/// All at once, so that each is built from its archive against the archives of the others (cargo
+/// 1.90). Includes changes that aren't committed yet.
+pub(crate) fn pack(crates: &[Crate]) -> Command {
+    let mut package = sh::cargo(["package", "--locked", "--allow-dirty"]);
+    for it in crates {
+        package.args(["--package", &it.name]);
+    }
+    package
 }
 
 /// Deletes what cargo has unpacked and built earlier. It reuses that, because a version in a registry
@@ -89,8 +94,7 @@ fn name(folder: &Path) -> &str {
 
 /// The folder where cargo has unpacked the archive.
 fn unpacked(package: &Crate) -> sh::Outcome<PathBuf> {
-    let folder = format!("{}-{}", package.name, package.version);
-    Ok(sh::target()?.join("package").join(folder))
+    Ok(sh::target()?.join("package").join(package.folder()))
 }
 
 fn contents(package: &Crate) -> sh::Outcome {
@@ -138,21 +142,10 @@ fn problems(files: &[&str]) -> Vec<String> {
 /// read.
 fn documentation(crates: &[Crate]) -> sh::Outcome {
     let folder = sh::target()?.join("package");
-    let (mut members, mut patches) = (String::new(), String::new());
-    for it in crates {
-        let folder = format!("{}-{}", it.name, it.version);
-        members.push_str(&format!("\"{folder}\", "));
-        patches.push_str(&format!("{} = {{ path = \"{folder}\" }}\n", it.name));
-    }
-    // The profiles of this workspace, so that dependencies aren't rebuilt.
-    let manifest = fs::read_to_string(sh::root().join("Cargo.toml"))?;
-    let (_, profiles) = manifest.split_once("[profile.").unwrap_or_default();
-    let manifest = format!(
-        "[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n\
-         [patch.crates-io]\n{patches}\n[profile.{profiles}"
-    );
-    fs::write(folder.join("Cargo.toml"), manifest)?;
-    fs::copy(sh::root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    let members = crates.iter().map(|it| format!("\"{}\", ", it.folder()));
+    let members: String = members.collect();
+    let head = format!("[workspace]\nresolver = \"3\"\nmembers = [{members}]\n");
+    write_manifest(&folder, &head, crates)?;
     let mut doc = sh::cargo(["doc", "--workspace", "--lib", "--all-features", "--no-deps"]);
     doc.current_dir(&folder)
         .env("CARGO_TARGET_DIR", sh::target()?);
@@ -161,6 +154,21 @@ fn documentation(crates: &[Crate]) -> sh::Outcome {
         &mut doc,
         "--cfg docsrs -D warnings",
     )?)
+}
+
+/// Writes a manifest that begins with `head` and takes the crates from folders next to it.
+pub(crate) fn write_manifest(folder: &Path, head: &str, crates: &[Crate]) -> sh::Outcome {
+    let patches = crates
+        .iter()
+        .map(|it| format!("{} = {{ path = \"{}\" }}\n", it.name, it.folder()));
+    let patches: String = patches.collect();
+    // The profiles of this workspace, so that dependencies aren't rebuilt.
+    let manifest = fs::read_to_string(sh::root().join("Cargo.toml"))?;
+    let (_, profiles) = manifest.split_once("[profile.").unwrap_or_default();
+    let manifest = format!("{head}\n[patch.crates-io]\n{patches}\n[profile.{profiles}");
+    fs::write(folder.join("Cargo.toml"), manifest)?;
+    fs::copy(sh::root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -20,6 +20,13 @@ pub(crate) struct Crate {
     pub(crate) library: bool,
 }
 
+impl Crate {
+    /// Where its archive unpacks to.
+    pub(crate) fn folder(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
+}
+
 pub(crate) fn crates() -> sh::Outcome<Vec<Crate>> {
     parse(&metadata()?)
 }

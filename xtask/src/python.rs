@@ -20,16 +20,16 @@ pub(crate) fn venv(folder: &Path, requirements: &Path) -> sh::Outcome<PathBuf> {
     }
     fs::create_dir_all(folder)?;
     let log = folder.join("pip.log");
-    empty_venv(&venv, &log)?;
+    empty_venv(&interpreter()?, &venv, &log)?;
     sh::logged(pip(&python).arg("-r").arg(requirements), &log)?;
     // Written last, so that an incomplete installation is repeated.
     fs::write(&stamp, wanted)?;
     Ok(python)
 }
 
-fn empty_venv(venv: &Path, log: &Path) -> sh::Outcome {
+fn empty_venv(interpreter: &str, venv: &Path, log: &Path) -> sh::Outcome {
     sh::logged(
-        Command::new(interpreter()?)
+        Command::new(interpreter)
             .args(["-m", "venv", "--clear"])
             .arg(venv),
         log,
@@ -56,7 +56,7 @@ fn interpreter() -> sh::Outcome<String> {
     }
 }
 
-fn package() -> PathBuf {
+pub(crate) fn package() -> PathBuf {
     sh::root().join("python")
 }
 
@@ -67,6 +67,11 @@ fn folder(name: &str) -> sh::Outcome<PathBuf> {
 /// Builds a wheel into an empty folder. Returns its path.
 fn build(python: &Path, out: &Path, profile: &str) -> sh::Outcome<PathBuf> {
     sh::empty_folder(out)?;
+    sh::run(&mut maturin(python, out, profile)?)?;
+    only_file(out)
+}
+
+pub(crate) fn maturin(python: &Path, out: &Path, profile: &str) -> sh::Outcome<Command> {
     let mut maturin = Command::new(python);
     maturin
         .args(["-m", "maturin", "build", "--locked", "--profile", profile])
@@ -74,11 +79,10 @@ fn build(python: &Path, out: &Path, profile: &str) -> sh::Outcome<PathBuf> {
         .arg(out)
         .env("CARGO_TARGET_DIR", sh::target()?)
         .current_dir(package());
-    sh::run(&mut maturin)?;
-    only_file(out)
+    Ok(maturin)
 }
 
-fn only_file(folder: &Path) -> sh::Outcome<PathBuf> {
+pub(crate) fn only_file(folder: &Path) -> sh::Outcome<PathBuf> {
     let entries = fs::read_dir(folder)?;
     let files: Vec<PathBuf> = entries
         .map(|entry| entry.map(|entry| entry.path()))
@@ -178,7 +182,7 @@ pub(crate) fn wheel(args: &[String]) -> sh::Outcome {
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
     let wheel = build(&python, &sh::target()?.join("wheels"), "dist")?;
 
-    try_out(&wheel, &folder("wheel")?)?;
+    try_out(&interpreter()?, &wheel, &folder("wheel")?)?;
     println!("{}", wheel.display());
     Ok(())
 }
@@ -210,9 +214,9 @@ fn is_repository_only(file: &str) -> bool {
     folders.any(|it| it == "tests" || it == "bench")
 }
 
-/// Checks the source distribution: its contents, and that it builds and works in an empty
-/// environment.
-pub(crate) fn sdist() -> sh::Outcome {
+/// Checks the source distribution: its contents, and that it builds and works in an empty environment.
+/// Returns its path.
+pub(crate) fn sdist() -> sh::Outcome<PathBuf> {
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
     let folder = folder("sdist")?;
     let out = folder.join("out");
@@ -235,17 +239,17 @@ pub(crate) fn sdist() -> sh::Outcome {
     if let Some(unexpected) = files.iter().find(|it| is_repository_only(it)) {
         return Err(format!("{unexpected} must not be in the source distribution").into());
     }
-    try_out(&archive, &folder)?;
+    try_out(&interpreter()?, &archive, &folder)?;
     println!("{}: {} files", archive.display(), files.len());
-    Ok(())
+    Ok(archive)
 }
 
-/// Installs a wheel or a source distribution into an empty environment, and uses it there.
-fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
+/// Installs a wheel or a source distribution into an empty environment, and uses it from an empty folder.
+pub(crate) fn try_out(interpreter: &str, package: &Path, folder: &Path) -> sh::Outcome {
     let trial = folder.join("empty");
     sh::empty_folder(&trial)?;
     let log = folder.join("install.log");
-    empty_venv(&folder.join("venv"), &log)?;
+    empty_venv(interpreter, &folder.join("venv"), &log)?;
     let python = folder.join("venv").join("bin").join("python");
     let mut install = pip(&python);
     // The cache might hold a wheel built from an earlier version.
@@ -257,13 +261,19 @@ fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
         .env("MATURIN_PEP517_ARGS", "--profile dev")
         .env("CARGO_TARGET_DIR", sh::target()?)
         .current_dir(&trial);
+    if package.extension().is_some_and(|it| it == "whl") {
+        // No compiler: nothing is built.
+        install.env("PATH", "");
+    }
     sh::logged(&mut install, &log)?;
     let mut trial_run = Command::new(&python);
     trial_run
         .args(["-W", "error", "-c", TRIAL])
         .current_dir(&trial);
-    match sh::capture(&mut trial_run)?.trim() {
-        "hello LICENSE-APACHE LICENSE-MIT" => Ok(()),
+    let output = sh::capture(&mut trial_run)?;
+    // A wheel of `xtask dist` has a third license file.
+    match output.trim().trim_end_matches(" LICENSE-THIRD-PARTY.txt") {
+        "hello hello hello LICENSE-APACHE LICENSE-MIT" => Ok(()),
         said => Err(format!(
             "unexpected output of the trial of {}: {said:?}",
             package.display()
@@ -272,16 +282,33 @@ fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
     }
 }
 
+/// Threads, asyncio, and the replacement of launchdarkly-eventsource.
 const TRIAL: &str = "\
+import asyncio
 from importlib.metadata import files
-from everstream import SSEClient
+
+import everstream.compat
+from everstream import AsyncSSEClient, SSEClient
 from everstream.testing import Reply, SSEServer
 
+everstream.compat.install_as_ld_eventsource()
+import ld_eventsource
+from ld_eventsource.config import ConnectStrategy
+
+async def first(url):
+    async with AsyncSSEClient(url) as client:
+        return (await anext(client.events)).data
+
 with SSEServer() as server:
-    server.enqueue(Reply.stream().event('hello'))
+    server.otherwise(Reply.stream().event('hello'))
     with SSEClient(server.url()) as client:
-        licenses = sorted(path.name for path in files('everstream') if 'LICENSE' in path.name)
-        print(next(client.events).data, *licenses)
+        data = [next(client.events).data]
+    data.append(asyncio.run(first(server.url())))
+    client = ld_eventsource.SSEClient(connect=ConnectStrategy.http(server.url()))
+    data.append(next(client.events).data)
+    client.close()
+licenses = sorted(path.name for path in files('everstream') if 'LICENSE' in path.name)
+print(*data, *licenses)
 ";
 
 #[cfg(test)]

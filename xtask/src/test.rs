@@ -72,7 +72,7 @@ fn run_tests(total: &mut Tally, failures: &mut Vec<String>) -> sh::Outcome {
             failures.push(format!("{name}: {error}"));
         }
     }
-    if let Some(Err(error)) = pytest.map(|it| it.finish(total)) {
+    if let Some(Err(error)) = pytest.map(|it| it.finish(total, io::stdout())) {
         failures.push(format!("python: {error}"));
     }
     Ok(())
@@ -97,11 +97,12 @@ impl Background {
         })
     }
 
-    fn finish(mut self, total: &mut Tally) -> sh::Outcome {
+    /// Waits for the program, copies its output and counts the results.
+    fn finish(mut self, total: &mut Tally, mut out: impl Write) -> sh::Outcome {
         let status = self.process.wait(LIMIT);
         eprintln!("\n$ {}", self.shown);
         let output = fs::read(&self.log)?;
-        io::stdout().write_all(&output)?;
+        out.write_all(&output)?;
         Counter::default().feed(&output, total);
         let status = status?;
         if status.success() {
@@ -286,7 +287,11 @@ mod tests {
             let mut command = Command::new("sh");
             command.args(["-c", script]);
             let program = Background::start("sh", &command, log.clone()).unwrap();
-            assert_eq!(program.finish(&mut total).is_ok(), succeeds, "{script}");
+            assert_eq!(
+                program.finish(&mut total, io::sink()).is_ok(),
+                succeeds,
+                "{script}"
+            );
         }
         fs::remove_file(&log).unwrap();
         let expected = Tally {

@@ -27,9 +27,12 @@ pub(crate) struct Observed {
     pub(crate) response: Option<Response>,
     /// Why there is no response.
     pub(crate) trouble: Option<Trouble>,
-    /// The response to HEAD, which is sent if the stream's headers don't arrive.
+    /// The response to HEAD, which is sent if the stream's headers don't arrive, or only with the
+    /// break of the connection.
     pub(crate) head: Option<Response>,
     pub(crate) stream: Option<Stream>,
+    /// Whether the stream was watched for the whole duration.
+    pub(crate) whole_duration: bool,
     /// The second connection, which offers gzip.
     pub(crate) second: Option<Answer>,
     /// The comparison repeated, if gzip seemed to delay events.

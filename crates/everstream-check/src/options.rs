@@ -107,9 +107,9 @@ impl Options {
         }
     }
 
-    /// The request, with its method, headers, body and TLS settings. Default: a GET of the URL. The
-    /// check replaces its [`before_attempt`](Http::before_attempt) and
-    /// [`on_redirect`](Http::on_redirect).
+    /// The request, with its method, headers, body and TLS settings. Default: a GET of the URL. Its
+    /// [`before_attempt`](Http::before_attempt) runs before each request, except for the preflight. The
+    /// check replaces its [`on_redirect`](Http::on_redirect).
     pub fn request(mut self, http: Http) -> Options {
         self.request = Some(http);
         self

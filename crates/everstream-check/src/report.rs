@@ -184,8 +184,9 @@ impl Report {
 
     /// The findings that warn: first what was observed, then precautions.
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
-        let seen = self.of(Level::Warn).filter(|it| !it.check.is_precaution());
-        seen.chain(self.of(Level::Warn).filter(|it| it.check.is_precaution()))
+        let is_precaution = |it: &&Finding| it.check.is_precaution() && it.name.is_none();
+        let seen = self.of(Level::Warn).filter(move |it| !is_precaution(it));
+        seen.chain(self.of(Level::Warn).filter(is_precaution))
     }
 
     fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
@@ -215,7 +216,9 @@ impl Report {
 
 /// `2 problems: can't resume, wrong charset`, if there are any.
 fn named<'a>(what: &str, findings: impl Iterator<Item = &'a Finding>) -> Option<String> {
-    let names: Vec<&str> = findings.map(|it| it.check.problem()).collect();
+    let names: Vec<&str> = findings
+        .map(|it| it.name.unwrap_or(it.check.problem()))
+        .collect();
     let counted = count(names.len(), what);
     (!names.is_empty()).then(|| format!("{counted}: {}", names.join(", ")))
 }

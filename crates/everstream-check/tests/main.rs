@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod buffering;
 mod hostile;
 
 use std::sync::{Arc, Mutex};

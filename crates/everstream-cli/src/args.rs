@@ -81,6 +81,9 @@ pub(crate) fn parse(
     let headers = takes_headers(args.get(1));
     let matches = match definition().try_get_matches_from(&args) {
         Err(error) if headers => {
+            if let Some(problem) = usage::common_mistake(&error, &args) {
+                return Err(EarlyExit::Problem(problem));
+            }
             let error = curl::explain(error, subcommand(args.get(1)));
             return Err(without_stray_value(error, &args));
         }
@@ -184,7 +187,7 @@ pub(crate) enum Command {
     /// one after the other. A POST is sent only once.
     #[command(after_help = usage::MORE, args_override_self = true)]
     Check(Box<CheckArgs>),
-    /// Follow a local server that fails in every way, and check that no event is lost.
+    /// Follow a local server that keeps failing, and check that no event is lost.
     ///
     /// The server drops the connection, cuts it in the middle of an event, resets it, answers 503,
     /// shuts down and restarts. Everything it sent is compared with everything received. Takes

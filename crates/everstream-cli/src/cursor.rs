@@ -113,11 +113,22 @@ impl Cursor {
         if due { self.flush() } else { Ok(()) }
     }
 
-    /// Writes the pending id.
+    /// Writes the pending id. An error names the file.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let Some(id) = self.pending.take() else {
             return Ok(());
         };
+        self.save(&id).map_err(|error| {
+            let path = self.path.display();
+            let what = format!("the cursor {path} can't be written: {error}");
+            io::Error::new(error.kind(), what)
+        })?;
+        self.written = id;
+        self.last_write = Some(Instant::now());
+        Ok(())
+    }
+
+    fn save(&self, id: &str) -> io::Result<()> {
         let mut file = self.new_file()?;
         file.write_all(format!("{id}\n").as_bytes())?;
         file.sync_all()?;
@@ -126,8 +137,6 @@ impl Cursor {
         // Syncs the rename; not every system can open a folder.
         #[cfg(unix)]
         File::open(folder(&self.path))?.sync_all()?;
-        self.written = id;
-        self.last_write = Some(Instant::now());
         Ok(())
     }
 

@@ -34,8 +34,15 @@ impl End {
                 Exit::Failed
             }
             End::Cursor(error) => {
-                report::error("the cursor can't be written", Some(&error));
-                report::hint("check the free space, and the permissions of its folder");
+                report::error(&error.to_string(), None);
+                report::hint(match error.kind() {
+                    // Another process has created, renamed or removed the temporary file.
+                    io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists => {
+                        "its folder was deleted, or another process uses this cursor: each \
+                         process needs its own"
+                    }
+                    _ => "check the free space, and the permissions of its folder",
+                });
                 Exit::Failed
             }
             // The reader closed the output, as in `| head -1`.

@@ -5,6 +5,8 @@
 //! the environment, and never part of a command line.
 
 use std::io;
+#[cfg(unix)]
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::explain;
 use crate::password::PASSWORD;
-use crate::report;
+use crate::report::{self, Problem};
 
 /// How long running commands have to finish after Ctrl-C, SIGTERM and the end of --duration: as
 /// long as containers usually get to stop.
@@ -75,15 +77,21 @@ pub(crate) struct Outcome {
 }
 
 impl Jobs {
-    pub(crate) fn new(args: &ExecArgs, bearer_env: Option<&str>) -> Option<Jobs> {
+    pub(crate) fn new(args: &ExecArgs, bearer_env: Option<&str>) -> Result<Option<Jobs>, Problem> {
+        let Some(program) = args.exec.first() else {
+            return Ok(None);
+        };
+        if is_missing(program) {
+            return Err(missing(program));
+        }
         let secrets = bearer_env.into_iter().chain([PASSWORD]);
-        (!args.exec.is_empty()).then(|| Jobs {
+        Ok(Some(Jobs {
             command: args.exec.clone(),
             secrets: secrets.map(str::to_owned).collect(),
             limit: args.exec_jobs.into(),
             running: JoinSet::new(),
             failures: 0,
-        })
+        }))
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -152,6 +160,35 @@ impl Jobs {
     pub(crate) fn kill(&mut self) {
         self.running.abort_all();
     }
+}
+
+/// Whether there certainly is no such program: neither this path, nor a file of that name in `PATH`.
+#[cfg(unix)]
+fn is_missing(program: &str) -> bool {
+    if program.contains('/') {
+        return !Path::new(program).exists();
+    }
+    // Without it, the system searches its own default.
+    std::env::var_os("PATH").is_some_and(|path| {
+        // An empty entry is the current folder.
+        !std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+    })
+}
+
+/// Windows also searches other folders, for several extensions.
+#[cfg(not(unix))]
+fn is_missing(_: &str) -> bool {
+    false
+}
+
+fn missing(program: &str) -> Problem {
+    let shell = |c: char| c.is_whitespace() || "|&;<>()$`\"'*?[]{}~=#!".contains(c);
+    let problem = Problem::new(format!("the program of --exec doesn't exist: {program}"));
+    problem.hint(match (program.contains(shell), program.contains('/')) {
+        (true, _) => "there is no shell: --exec sh -c '...'",
+        (false, true) => "check its path",
+        (false, false) => "install it, or give its path, such as ./handle",
+    })
 }
 
 /// Why this value can't be in the environment.

@@ -73,6 +73,14 @@ pub(crate) fn name(event: &Event) -> String {
     }
 }
 
+/// A `--jq` program has failed for the event that ends the streams of many LLM APIs.
+pub(crate) fn hint_at_done(event: &Event) {
+    static HINT: Once = Once::new();
+    if event.data().trim() == "[DONE]" {
+        HINT.call_once(|| report::hint("this API ends with [DONE]: add --until '[DONE]'"));
+    }
+}
+
 pub(crate) fn started(start: &Start, connections: u64, last_event_id: Option<&str>) -> String {
     let mut text = String::from(if connections > 1 {
         "reconnected"

@@ -75,10 +75,10 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let follower = Follower {
         args,
         source,
-        printer: Printer::new(&args.output)?,
+        printer: Printer::new(&args.output, args.cursor.cursor.is_some())?,
         select,
         jq,
-        jobs: Jobs::new(&args.exec, args.request.bearer_env()),
+        jobs: Jobs::new(&args.exec, args.request.bearer_env())?,
         progress: Progress::new(cursor),
         status: Status::new(args.output.has_no_status()),
         stop: Stop::default(),
@@ -425,6 +425,9 @@ impl Follower<'_> {
             self.failures += 1;
             let name = explain::name(event);
             report::error(&format!("--jq failed for {name}: {problem}"), None);
+            if self.args.select.until.option().is_none() {
+                explain::hint_at_done(event);
+            }
             return Ok(Results::Written);
         }
         Ok(match (any, &self.jobs) {

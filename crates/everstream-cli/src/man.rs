@@ -15,7 +15,7 @@ use crate::usage;
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Write the pages of the command and of each subcommand to this directory, instead of the
+    /// Write the pages of the command and of each subcommand to this directory. Default: the
     /// command's page to standard output.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,

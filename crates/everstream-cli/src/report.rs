@@ -56,6 +56,15 @@ impl Problem {
     }
 }
 
+/// How to get a feature that this command was built without. Names Git, because somebody else may
+/// publish a package under this name.
+pub(crate) fn how_to_build(feature: &str) -> String {
+    format!(
+        "build it with --features {feature}: \
+         cargo install --git REPO everstream-cli --features {feature}"
+    )
+}
+
 /// From now on, reports only errors.
 pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use everstream::{Error, HeaderScope, Http};
+use everstream::{Error, Http};
 
 use crate::curl::NoEffect;
 use crate::duration;
@@ -195,7 +195,6 @@ impl RequestArgs {
         let made = self.body.built()?;
         let mut http = Http::new(&url)
             .redirect_limit(usize::try_from(self.max_redirs).unwrap_or(ANY_NUMBER))
-            .header_scope(HeaderScope::All)
             .connect_timeout(self.connect_timeout())
             .any_content_type(self.any_content_type);
         for header in &headers.fixed {

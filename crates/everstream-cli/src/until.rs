@@ -9,8 +9,8 @@ use regex_lite::Regex;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Selecting and stopping")]
 pub(crate) struct UntilArgs {
-    /// Stop at the event whose data is this text, or matches it as a whole as a regular expression.
-    /// That event isn't written.
+    /// Stop at the first event whose data is exactly this text, or is fully matched by it as a regular
+    /// expression. That event isn't written.
     #[arg(long, value_name = "TEXT|REGEX")]
     pub(crate) until: Option<String>,
 

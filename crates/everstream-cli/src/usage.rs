@@ -120,6 +120,35 @@ fn no_command(first: &str) -> Option<Problem> {
     })
 }
 
+/// A URL that became a part of the command of `--exec`, and jq's `-r`.
+pub(crate) fn common_mistake(error: &clap::Error, args: &[OsString]) -> Option<Problem> {
+    use clap::error::{ContextKind, ErrorKind};
+
+    let argument = error.get(ContextKind::InvalidArg)?.to_string();
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument if argument.contains("URL") => {
+            let exec = args.iter().position(|arg| arg == "--exec")?;
+            let is_open = !args[exec..].iter().any(|arg| arg == ";");
+            is_open.then(|| {
+                Problem::new("the URL is missing").hint(
+                    "--exec takes everything up to ';': write the URL before --exec, or end the \
+                     command with ';'",
+                )
+            })
+        }
+        ErrorKind::UnknownArgument if matches!(&*argument, "-r" | "--raw-output") => {
+            let is_jq = |arg: &&OsString| {
+                let arg = arg.to_str().unwrap_or_default();
+                arg == "--jq" || arg.starts_with("--jq=")
+            };
+            args.iter().find(is_jq)?;
+            let what = format!("{argument} isn't an option of everstream");
+            Some(Problem::new(what).hint("jq's -r is --format data"))
+        }
+        _ => None,
+    }
+}
+
 /// A second URL, unless it may be the value of an unquoted header, which may be a secret.
 pub(crate) fn second_url(stray: &str, args: &[OsString]) -> Option<Problem> {
     let is_url = stray.starts_with("http://") || stray.starts_with("https://");

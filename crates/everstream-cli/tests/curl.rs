@@ -376,7 +376,7 @@ fn the_page_is_generated_from_the_table() {
     let mut page = String::from(
         "# curl's options\n\n\
          Every option of curl (8.17) has the same effect in `everstream`, is accepted without effect, or \
-         is refused with a hint. None means something else. This page is generated.\n\n\
+         is refused with a hint. No option has another meaning. This page is generated.\n\n\
          ## The same effect\n\n",
     );
     let (same, different): (Vec<_>, Vec<_>) =

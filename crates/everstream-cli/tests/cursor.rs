@@ -47,6 +47,31 @@ fn the_next_run_resumes_after_the_last_event() {
     assert_eq!(ids, [None, Some("1".to_owned())]);
 }
 
+/// Each run overwrote the events of the one before.
+#[test]
+fn an_output_file_keeps_the_events_of_earlier_runs() {
+    let (server, folder) = (Server::start(), Folder::new("append"));
+    let (path, out, feed) = (folder.path("cursor"), folder.path("out"), Feed::new());
+    for data in ["a", "b", "c"] {
+        feed.push(data);
+    }
+    server.otherwise(Reply::stream().resume(&feed));
+    let url = server.url("/");
+    let out = out.to_str().unwrap();
+    let written = ["1", "2"].map(|count| {
+        let options = ["--count", count, "--format", "data", "-o", out];
+        let (code, stderr) = with_cursor(&url, &path, &options).end();
+        assert_eq!(code, 0, "{stderr}");
+        fs::read_to_string(out).unwrap()
+    });
+    assert_eq!(written, ["a\n", "a\nb\nc\n"]);
+    // Without a cursor, the stream starts again, and so does the file.
+    let options = [&*url, "--count", "1", "--format", "data", "-o", out];
+    let (code, stderr) = Running::follow(options).end();
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(fs::read_to_string(out).unwrap(), "a\n");
+}
+
 #[test]
 fn the_cursor_takes_precedence_over_last_event_id() {
     let (server, folder) = (Server::start(), Folder::new("before"));
@@ -157,9 +182,37 @@ fn an_unusable_cursor_is_an_error() {
     server.otherwise(Reply::stream().event_with_id("1", "x").stall());
     // A folder instead of the temporary file.
     fs::create_dir(folder.path("c.tmp")).unwrap();
-    let (code, stderr) = with_cursor(&server.url("/"), &folder.path("c"), &[]).end();
+    let file = folder.path("c");
+    let (code, stderr) = with_cursor(&server.url("/"), &file, &[]).end();
     assert_eq!(code, 1);
-    assert!(stderr.contains("the cursor can't be written"), "{stderr}");
+    let expected = format!("error: the cursor {} can't be written: ", file.display());
+    assert!(stderr.contains(&expected), "{stderr}");
+    assert!(stderr.contains("hint: check the free space"), "{stderr}");
+}
+
+#[test]
+fn a_cursor_whose_files_vanish_may_be_used_by_another_process() {
+    let (server, folder, gone) = (Server::start(), Folder::new("vanish"), Gate::new());
+    let cursors = folder.path("cursors");
+    fs::create_dir(&cursors).unwrap();
+    server.otherwise(
+        Reply::stream()
+            .event_with_id("1", "x")
+            .wait_for(&gone)
+            .event_with_id("2", "y")
+            .stall(),
+    );
+    let (url, path) = (server.url("/"), cursors.join("c"));
+    let follower = with_cursor(&url, &path, &[]);
+    wait_until(|| kept(&path) == "1\n");
+    fs::remove_dir_all(&cursors).unwrap();
+    gone.open();
+    let (code, stderr) = follower.end();
+    assert_eq!(code, 1, "{stderr}");
+    let expected = "hint: its folder was deleted, or another process uses this cursor: each \
+                    process needs its own";
+    assert!(stderr.contains(expected), "{stderr}");
+    assert!(!stderr.contains("free space"), "{stderr}");
 }
 
 /// The guarantee of `--cursor`: no event is lost, and a kill repeats at most one.

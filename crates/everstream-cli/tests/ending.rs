@@ -164,7 +164,10 @@ fn a_response_that_is_not_a_stream_has_a_hint() {
 
     let (code, stderr) = end_after(Reply::redirect(302, "/feed?token=secret"));
     assert_eq!(code, 3);
-    assert!(stderr.contains("after 10 redirects"), "{stderr}");
+    assert!(
+        stderr.contains("exceeded the limit of 10 redirects"),
+        "{stderr}"
+    );
     assert!(!stderr.contains("secret"), "{stderr}");
 }
 

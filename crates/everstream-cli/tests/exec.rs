@@ -1,6 +1,7 @@
 //! A command for each event.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use everstream_testing::{Feed, Reply, Server};
 
@@ -116,12 +117,42 @@ fn a_failed_command_is_reported_and_exits_with_9() {
         "{stderr}"
     );
     assert!(stderr.contains("1 of 3 events failed"), "{stderr}");
-    let (code, _, stderr) = run(&feed(1), &["--count", "1", "--exec", "/no/such/program"]);
+    // A program that can't be started, which only the system can tell.
+    let folder = Folder::new("exec-start");
+    let script = folder.file("script", "#!/no/such/interpreter\n");
+    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    let script = script.to_str().unwrap();
+    let (code, _, stderr) = run(&feed(1), &["--count", "1", "--exec", script]);
     assert_eq!(code, 9);
-    assert!(
-        stderr.contains("/no/such/program failed for the event with id 1: No such"),
-        "{stderr}"
-    );
+    let expected = format!("{script} failed for the event with id 1: No such");
+    assert!(stderr.contains(&expected), "{stderr}");
+}
+
+/// Each event failed, and was taken from the server.
+#[test]
+fn a_missing_program_is_an_error_before_the_first_request() {
+    let server = feed(1);
+    for (program, hint) in [
+        ("/no/such/program", "check its path"),
+        (
+            "no-such-program",
+            "install it, or give its path, such as ./handle",
+        ),
+        ("echo \"$X\"; cat", "there is no shell: --exec sh -c '...'"),
+        ("./handle --fast", "there is no shell: --exec sh -c '...'"),
+    ] {
+        let (code, _, stderr) = run(&server, &["--count", "1", "--exec", program]);
+        let expected = format!(
+            "everstream: error: the program of --exec doesn't exist: {program}\n\
+             everstream: hint: {hint}"
+        );
+        assert_eq!((code, stderr), (2, expected));
+    }
+    assert_eq!(server.request_count(), 0);
+    // Follows the hint about the shell.
+    let options = ["--count", "1", "--exec", "sh", "-c", "echo \"$X\"; cat"];
+    let (code, lines, stderr) = run(&server, &options);
+    assert_eq!((code, &*lines[1]), (0, "data 1"), "{stderr}");
 }
 
 #[test]

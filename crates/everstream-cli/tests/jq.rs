@@ -226,3 +226,22 @@ fn join_writes_jq_results_as_text() {
         .unwrap();
     assert_eq!(output.stdout, b"ab", "without a program too");
 }
+
+#[test]
+fn a_program_that_fails_for_done_has_a_hint_once() {
+    let server = Server::start();
+    let stream = Reply::stream().event(r#"{"a": 1}"#).event("[DONE]");
+    server.otherwise(stream.event("[DONE]").event("x").stall());
+    let (code, lines, stderr) = run(&server, &["--jq", ".a", "--count", "4"]);
+    assert_eq!((code, lines), (9, vec!["1".to_owned()]), "{stderr}");
+    let hint = "everstream: hint: this API ends with [DONE]: add --until '[DONE]'";
+    assert_eq!(stderr.matches(hint).count(), 1, "{stderr}");
+    // Follows the hint.
+    let (code, lines, stderr) = run(&server, &["--jq", ".a", "--until", "[DONE]"]);
+    assert_eq!((code, lines), (0, vec!["1".to_owned()]), "{stderr}");
+    assert!(!stderr.contains("hint"), "{stderr}");
+    // Other data isn't the end of an API, and another end may be expected.
+    let server = between("x");
+    let (_, _, stderr) = run(&server, &["--jq", ".a", "--count", "3"]);
+    assert!(!stderr.contains("[DONE]"), "{stderr}");
+}

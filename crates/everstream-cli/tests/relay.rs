@@ -51,7 +51,7 @@ fn it_takes_over_and_reports_in_json() {
     let server = feed();
     let mut relay = relay(&server.url("/"), &[]);
     let lines = relay.out.wait_for_text(r#""role":"active""#);
-    let first = r#""message":"the log ends with position 0""#;
+    let first = r#""message":"the log is empty: starting it""#;
     assert!(lines[0].contains(first), "{lines:#?}");
     let status = lines.iter().find(|it| it.contains("active\"")).unwrap();
     for part in [
@@ -81,7 +81,7 @@ fn a_terminal_shows_a_status_line() {
     let mut terminal = Pty::run(24, 80, &line, &[]);
     let shown = terminal.wait_for("active  3 stored");
     assert!(
-        shown.contains("everstream: the active relay now"),
+        shown.contains("everstream: now the active relay"),
         "{shown}"
     );
     assert!(!shown.contains('{'), "{shown}");
@@ -212,7 +212,8 @@ fn an_engine_that_was_not_built_in_is_named() {
     let (code, said) = refused(&["http://localhost/", "nats://host/STREAM"]);
     assert_eq!(code, 2);
     let expected = "error: this everstream was built without NATS\neverstream: hint: \
-                    cargo install everstream-cli --features relay-nats has it";
+                    build it with --features relay-nats: cargo install --git REPO everstream-cli \
+                    --features relay-nats";
     assert!(said.contains(expected), "{said}");
 }
 

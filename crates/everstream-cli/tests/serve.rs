@@ -251,6 +251,25 @@ fn a_slow_client_is_dropped_without_affecting_others() {
     assert_eq!(server.end().0, 0);
 }
 
+/// By default nginx buffers a response, and proxies may compress it.
+#[test]
+fn proxies_are_asked_not_to_buffer_or_transform_the_stream() {
+    let (_server, _stdin, url) = serve(&[]);
+    for method in ["GET", "HEAD"] {
+        let mut reader = BufReader::new(open(&url, method, ""));
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut answer).unwrap(), 0, "{answer}");
+        }
+        for header in [
+            "x-accel-buffering: no\r\n",
+            "cache-control: no-cache, no-transform\r\n",
+        ] {
+            assert!(answer.contains(header), "{method}: {answer}");
+        }
+    }
+}
+
 #[test]
 fn keep_open_keeps_streams_open_after_the_input_ended() {
     let (server, mut stdin, url) = serve(&["--keep-open"]);

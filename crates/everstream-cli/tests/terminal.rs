@@ -458,9 +458,9 @@ fn check_shows_its_progress_and_erases_it() {
     for text in [
         "connecting",
         "watching for 0 of 1 s: 1 event, 0 comments (Ctrl-C ends it)",
-        "asking again with gzip",
-        "asking again after an event",
-        "asking again after an unknown event",
+        "reconnecting with gzip",
+        "reconnecting after an event",
+        "reconnecting after an unknown event",
     ] {
         assert!(drawn.contains(&text), "{text}: {shown:?}");
     }

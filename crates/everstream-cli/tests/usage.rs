@@ -196,3 +196,57 @@ fn two_urls_are_refused_with_a_hint() {
         "{stderr}"
     );
 }
+
+/// `--exec` took the URL as an argument of its command.
+#[test]
+fn a_url_after_exec_has_a_hint() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x").stall());
+    let url = server.url("/");
+    let expected = "everstream: error: the URL is missing\neverstream: hint: --exec takes \
+                    everything up to ';': write the URL before --exec, or end the command with ';'";
+    for args in [
+        &["--exec", "cat", &url][..],
+        &["follow", "--count", "1", "--exec", "cat", &url],
+    ] {
+        assert_eq!(refused(args), expected, "{args:?}");
+    }
+    // Follows the hint, in both ways.
+    for args in [
+        ["--count", "1", &url, "--exec", "cat"],
+        ["--count=1", "--exec", "cat", ";", &url],
+    ] {
+        let output = everstream(args).output().unwrap();
+        assert_eq!(output.stdout, b"x", "{args:?}: {output:?}");
+    }
+    // The URL isn't what is missing, or --exec didn't take it.
+    for args in [
+        &["--exec", "cat", ";"][..],
+        &["--exec=cat"],
+        &["--exec-jobs", "2", &url],
+        &["--quiet"],
+    ] {
+        let stderr = refused(args);
+        assert!(!stderr.contains("takes everything"), "{args:?}: {stderr}");
+    }
+}
+
+#[cfg(feature = "jq")]
+#[test]
+fn raw_output_of_jq_has_a_hint() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event(r#"{"a": "x"}"#).stall());
+    let url = server.url("/");
+    for option in ["-r", "--raw-output", "-sr"] {
+        let stderr = refused(&[&url, "--jq", ".a", option]);
+        assert!(
+            stderr.ends_with("hint: jq's -r is --format data"),
+            "{option}: {stderr}"
+        );
+    }
+    let args = [&url, "--jq", ".a", "--count", "1", "--format", "data"];
+    assert_eq!(everstream(args).output().unwrap().stdout, b"x\n");
+    // Otherwise it is curl's.
+    let stderr = refused(&[&url, "-r", "0-1"]);
+    assert!(stderr.contains("use --last-event-id ID"), "{stderr}");
+}

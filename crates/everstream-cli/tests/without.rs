@@ -7,8 +7,8 @@ use crate::common::Running;
 fn jq_names_the_missing_feature() {
     assert_missing(
         &["http://127.0.0.1:9/", "--jq", ".price"],
-        "error: --jq is not part of this everstream: it was built without the feature `jq`",
-        "hint: cargo install everstream-cli --features jq",
+        "error: --jq isn't available: everstream was built without the feature `jq`",
+        "hint: build it with --features jq: cargo install --git REPO everstream-cli --features jq",
     );
 }
 
@@ -18,9 +18,9 @@ fn top_names_the_missing_feature() {
     for options in [&["top"][..], &["top", "http://127.0.0.1:9/", "-H", "a: b"]] {
         assert_missing(
             options,
-            "error: everstream top is not part of this everstream: it was built without the feature \
+            "error: everstream top isn't available: everstream was built without the feature \
              `top`",
-            "hint: cargo install everstream-cli --features top",
+            "hint: build it with --features top: cargo install --git REPO everstream-cli --features top",
         );
     }
 }

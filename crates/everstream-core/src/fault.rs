@@ -78,7 +78,7 @@ pub enum Fault {
 ///
 /// let response = Box::new(ErrorResponse::new(302));
 /// let fault = Fault::Redirect(response, RedirectProblem::TooMany(10));
-/// assert_eq!(fault.to_string(), "the server redirects once more, after 10 redirects");
+/// assert_eq!(fault.to_string(), "the server exceeded the limit of 10 redirects");
 /// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -318,7 +318,7 @@ impl fmt::Display for Fault {
                 let (url, status) = (redacted(&response.url), response.status);
                 match problem {
                     RedirectProblem::TooMany(limit) => {
-                        write!(f, "{url} redirects once more, after {limit} redirects")
+                        write!(f, "{url} exceeded the limit of {limit} redirects")
                     }
                     RedirectProblem::BadLocation => {
                         write!(f, "{url} redirects ({status}) without a usable Location")
@@ -338,8 +338,8 @@ impl fmt::Display for Fault {
             Fault::ReadTimeout(limit) => {
                 write!(f, "no data received for {limit:?} (read_timeout)")
             }
-            Fault::TooLarge(_) => f.write_str("the server sent more than is accepted"),
-            Fault::Incomplete => f.write_str("the stream ended before its last event"),
+            Fault::TooLarge(error) => error.fmt(f),
+            Fault::Incomplete => f.write_str("the stream ended before its end marker (until)"),
             Fault::Setup(_) => f.write_str("the connection could not be attempted"),
             Fault::Source(_) => f.write_str("the source failed"),
         }
@@ -363,7 +363,8 @@ impl Error for Fault {
             | Fault::Read(error)
             | Fault::Setup(error)
             | Fault::Source(error) => Some(&**error),
-            Fault::TooLarge(error) => Some(error),
+            // `Display` prints the error itself.
+            Fault::TooLarge(_) => None,
             _ => match &self.response()?.cause {
                 Some(cause) => Some(&**cause),
                 None => None,

@@ -93,7 +93,7 @@ pub enum Oversize {
 /// let error = decoder.decode(&mut &b"data: a long line\n\n"[..]).unwrap_err();
 /// assert_eq!(error.limit, 10);
 /// let fault = everstream_core::Fault::from(error);
-/// assert_eq!(fault.to_string(), "the server sent more than is accepted");
+/// assert_eq!(fault.to_string(), "an event is larger than the limit of 10 bytes (max_event_size)");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge {

@@ -48,7 +48,7 @@ const MAX_DATA_IN_ERROR: usize = 80;
 /// use everstream_core::Event;
 ///
 /// let error = Event::new("price", "[DONE]", None).json::<u32>().unwrap_err();
-/// assert_eq!(error.to_string(), r#"the data of an event "price" isn't what was expected: "[DONE]""#);
+/// assert_eq!(error.to_string(), r#"the data of an event "price" can't be deserialized: "[DONE]""#);
 /// ```
 #[derive(Debug)]
 pub struct JsonError {
@@ -61,7 +61,7 @@ impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the data of an event {:?} isn't what was expected: {:?}",
+            "the data of an event {:?} can't be deserialized: {:?}",
             self.event, self.data
         )
     }

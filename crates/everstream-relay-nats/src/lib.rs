@@ -117,7 +117,7 @@ impl NatsSink {
             .map(|it| format!("{scheme}://{it}"))
             .collect();
         if servers.iter().any(|it| it.parse::<ServerAddr>().is_err()) {
-            let message = format!("{hosts:?} isn't a host or several, each with a port or not");
+            let message = format!("{hosts:?} isn't a list of hosts, each with an optional port");
             return Err(UrlError::new(message));
         }
         let (user, password) = match login.split_once(':') {

@@ -153,7 +153,7 @@ impl Session {
         let config = &found.cached_info().config;
         let unfit = match () {
             () if config.retention != RetentionPolicy::Limits => {
-                "removes messages that consumers acknowledged: its retention has to be limits"
+                "removes messages that consumers acknowledged: its retention policy has to be limits"
             }
             () if config.no_ack => "acknowledges nothing",
             () if config.sealed => "is sealed",

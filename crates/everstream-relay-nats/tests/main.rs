@@ -138,7 +138,7 @@ async fn streams_that_cannot_be_used_are_told_with_the_reason() {
     publishing.unwrap().await.unwrap();
     for (stream, told) in [
         ("queue", "removes messages that consumers acknowledged"),
-        ("interest", "its retention has to be limits"),
+        ("interest", "its retention policy has to be limits"),
         ("wild", "has the subjects wild.>"),
         ("other", "messages that no relay wrote"),
         ("new?replicas=3", "replicas > 1 not supported"),
@@ -384,7 +384,7 @@ async fn messages_may_be_cloudevents_too() {
 }
 
 #[test]
-fn urls_are_told_with_what_is_wrong() {
+fn an_invalid_url_is_explained() {
     for url in [
         "nats://host/NEWS",
         "nats://user:secret@one:4222,two:4222/NEWS?subject=news.eu&replicas=3",
@@ -402,7 +402,7 @@ fn urls_are_told_with_what_is_wrong() {
         ("nats://u:secret@host/a/b", "isn't the name of a stream"),
         ("nats://u:secret@/NEWS", "has no host"),
         ("nats://one,,two/NEWS", "has no host"),
-        ("nats://u:secret@one:99999/NEWS", "isn't a host"),
+        ("nats://u:secret@one:99999/NEWS", "isn't a list of hosts"),
         ("nats://h/NEWS?subject=a.*", "subject without wildcards"),
         ("nats://h/NEWS?replicas=7", "from 1 to 5"),
         ("nats://u:secret@h/NEWS?key=x", "no parameter \"key\""),

@@ -180,12 +180,13 @@ impl fmt::Display for Plain<'_> {
         };
         let text = ["IO error: ", "error connecting to server: ", "DNS error: "]
             .iter()
-            .fold(text.as_str(), |text, prefix| {
-                text.strip_prefix(prefix).unwrap_or(text)
-            });
-        match text.starts_with("received corrupt message of type") {
-            true => f.write_str("the server's answer isn't TLS; check the address"),
-            false => f.write_str(text),
+            .fold(text, |text, prefix| text.replacen(prefix, "", 1));
+        // A place may stand before it.
+        match text.split_once("received corrupt message of type") {
+            Some((place, _)) => {
+                write!(f, "{place}the server's answer isn't TLS; check the address")
+            }
+            None => f.write_str(&text),
         }
     }
 }
@@ -214,6 +215,10 @@ mod tests {
             (
                 "received corrupt message of type InvalidContentType",
                 "the server's answer isn't TLS; check the address",
+            ),
+            (
+                "Redis at host:1: IO error: received corrupt message of type X",
+                "Redis at host:1: the server's answer isn't TLS; check the address",
             ),
             (
                 "permission denied for table log",

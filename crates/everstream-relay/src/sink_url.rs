@@ -73,7 +73,7 @@ impl SinkUrl {
         let (_, value) = self.params.remove(at);
         if self.params.iter().any(is_named) {
             return Err(UrlError::new(format!(
-                "the parameter {name} is there twice"
+                "the parameter {name} is given twice"
             )));
         }
         let value = decode(&value, name)?;

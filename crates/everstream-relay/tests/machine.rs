@@ -55,18 +55,20 @@ impl Rig {
         rig
     }
 
-    /// A relay that has taken over, and stored `ids`.
+    /// A relay that started an empty log, and stored `ids`.
     fn active(config: Config, ids: &[&str]) -> Rig {
-        let takeover = config.takeover;
         let mut rig = Rig::new(config);
-        rig.receive(ids);
-        rig.pass(takeover + ms(200));
-        assert_eq!(rig.connects, [None, None]);
         rig.machine.handle_connected();
         rig.receive(ids);
         rig.pass(ms(5));
+        assert_eq!(rig.connects, [None]);
         assert_eq!(rig.machine.role(), Role::Active);
         rig
+    }
+
+    /// A standby of a log with one record.
+    fn standby() -> Rig {
+        Rig::with_log(Config::default(), &["0"])
     }
 
     fn tail(&self) -> Tail {
@@ -209,7 +211,7 @@ fn an_idle_feed_is_no_reason_to_take_over() {
 
 #[test]
 fn a_log_that_moves_is_no_reason_to_take_over() {
-    let mut rig = Rig::new(Config::default());
+    let mut rig = Rig::standby();
     rig.receive(&["slow"]);
     for number in 0..10 {
         rig.pass(ms(3000));
@@ -220,7 +222,7 @@ fn a_log_that_moves_is_no_reason_to_take_over() {
 
 #[test]
 fn an_event_that_arrives_after_it_was_stored_is_not_missing() {
-    let mut rig = Rig::new(Config::default());
+    let mut rig = Rig::standby();
     rig.others(&["a", "b"]);
     rig.pass(ms(1000));
     // This relay's connection is behind the log.
@@ -232,7 +234,7 @@ fn an_event_that_arrives_after_it_was_stored_is_not_missing() {
 
 #[test]
 fn the_age_of_a_missing_event_outlives_its_id() {
-    let mut rig = Rig::new(Config::default());
+    let mut rig = Rig::standby();
     rig.receive(&["first"]);
     for number in 0..50 {
         rig.pass(ms(99));
@@ -246,7 +248,7 @@ fn the_age_of_a_missing_event_outlives_its_id() {
 
 #[test]
 fn a_log_that_was_away_has_the_time_again() {
-    let mut rig = Rig::new(Config::default());
+    let mut rig = Rig::standby();
     rig.receive(&["a"]);
     rig.away = true;
     rig.pass(ms(20_000));
@@ -259,13 +261,14 @@ fn a_log_that_was_away_has_the_time_again() {
 
 #[test]
 fn a_takeover_is_given_up_if_the_log_has_moved() {
-    let mut rig = Rig::new(Config::default());
+    let mut rig = Rig::standby();
     rig.receive(&["a", "b"]);
     rig.pass(ms(4990));
+    let before = rig.tail();
     rig.stuck = true;
     rig.pass(ms(500));
     // The poll's answer is from before; opening the log shows the truth.
-    rig.machine.handle_tail(Ok(Tail::default()), rig.now);
+    rig.machine.handle_tail(Ok(before), rig.now);
     rig.others(&["a"]);
     rig.stuck = false;
     rig.run();
@@ -537,7 +540,7 @@ fn an_event_without_an_id_ends_the_relay_after_those_before_it() {
             rig.end
         );
     }
-    let mut rig = Rig::new(Config::default());
+    let mut rig = Rig::standby();
     rig.receive(&["-"]);
     assert!(matches!(rig.end, Some(Err(Failure::NoIds { .. }))));
 }
@@ -616,7 +619,7 @@ fn after_the_feed_has_ended_a_writer_stores_the_rest_and_a_standby_watches() {
     assert_eq!(rig.ids(), ["a", "b"]);
     assert!(matches!(rig.end, Some(Ok(End::FeedEnded))));
 
-    let mut rig = Rig::new(Config::default());
+    let mut rig = Rig::standby();
     rig.receive(&["a"]);
     rig.machine.handle_feed_ended();
     rig.run();

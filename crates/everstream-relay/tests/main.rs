@@ -1,6 +1,7 @@
 //! The relay, and the sinks with the engines themselves.
 //!
 //! - `simulation/`: random operations and faults over several relays, one engine and one feed
+//! - `empty_log`: what starts an empty log
 //! - `machine`: the rules of the machine, one by one
 //! - `relay`: whole relays over HTTP
 //! - `memory`: the tests for sinks find what a broken sink does
@@ -13,6 +14,7 @@
 
 #[cfg(all(unix, feature = "postgres", feature = "redis", feature = "sink-tests"))]
 mod consumers;
+mod empty_log;
 #[cfg(all(unix, feature = "postgres", feature = "redis", feature = "sink-tests"))]
 mod engine_faults;
 mod machine;

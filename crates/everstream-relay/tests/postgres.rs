@@ -138,7 +138,7 @@ async fn logs_that_cannot_be_used_are_told_with_the_reason() {
     };
     feeds.sink("a").open(0).await.unwrap();
     let why = unusable(of("table=log-a&feed=b")).await;
-    assert!(why.contains("is that of the feed \"a\""), "{why}");
+    assert!(why.contains("belongs to the feed \"a\""), "{why}");
     let why = unusable(of("table=other&feed=a")).await;
     assert!(why.contains("is stored in the table \"log-a\""), "{why}");
     let client = feeds.client().await;
@@ -195,7 +195,7 @@ async fn the_tail_of_a_log_that_nobody_has_created_is_empty_and_creates_nothing(
     let taken = format!("{}&table=log-other&feed=new", postgres.url());
     let failed = PostgresSink::from_url(&taken).unwrap().tail().await;
     let failed = failed.unwrap_err().to_string();
-    assert!(failed.contains("is that of the feed \"other\""), "{failed}");
+    assert!(failed.contains("belongs to the feed \"other\""), "{failed}");
     // A log that this writer has opened doesn't become empty by being removed.
     let mut opened = feeds.sink("new");
     opened.open(0).await.unwrap();
@@ -207,7 +207,7 @@ async fn the_tail_of_a_log_that_nobody_has_created_is_empty_and_creates_nothing(
     assert!(matches!(failed, SinkError::Unusable(_)), "{failed}");
 }
 
-/// What stands in the way is told before it fails.
+/// The reason is reported before an append fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tail_of_a_log_that_cannot_be_created_says_why() {
     let postgres = Postgres::start();

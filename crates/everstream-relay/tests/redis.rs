@@ -342,3 +342,35 @@ async fn after_a_failover_to_a_replica_that_lags_the_rest_is_stored_again() {
     let all = sink_tests::finish(&mut writer, end.pos + 10).await;
     assert_holds(&after, "news", &numbered(1..=all)).await;
 }
+
+/// A server that cuts off each of its responses, or isn't Redis.
+fn answering(response: &'static str) -> u16 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            _ = socket.read(&mut [0; 4096]);
+            _ = socket.write_all(response.as_bytes());
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_response_that_is_cut_off_is_final_only_if_that_repeats() {
+    use everstream_relay::SinkError;
+    for response in ["*3\r\n$5\r\nab", "HTTP/1.1 400 Bad Request\r\n\r\n"] {
+        let mut sink = sink(&format!("redis://127.0.0.1:{}/", answering(response)), "a");
+        for _ in 0..2 {
+            let error = sink.open(0).await.unwrap_err();
+            assert!(matches!(error, SinkError::Unavailable(_)), "{error:?}");
+        }
+        let error = sink.open(0).await.unwrap_err();
+        assert!(
+            matches!(error, SinkError::Unusable(_)),
+            "{response}: {error:?}"
+        );
+    }
+}

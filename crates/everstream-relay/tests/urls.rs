@@ -63,7 +63,7 @@ fn urls_that_do_not_are_told_with_what_is_wrong() {
         ),
         (
             "postgres://h/db?table=a&table=b&feed=news",
-            "parameter table is there twice",
+            "parameter table is given twice",
         ),
         (
             "postgres://h/db?table=%ff&feed=news",
@@ -75,7 +75,7 @@ fn urls_that_do_not_are_told_with_what_is_wrong() {
         ),
         (
             "postgres://h/db?table=everstream_cursors&feed=news",
-            "is that of the cursors",
+            "is reserved for the cursors",
         ),
         (
             &format!("postgres://u:secret@h/db?{query}&sslmode=yes"),

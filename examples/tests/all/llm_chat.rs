@@ -65,7 +65,7 @@ fn a_truncated_answer_is_an_error_and_the_prompt_is_sent_once() {
         ),
         (
             Reply::stream().end(),
-            "the stream ended before its last event",
+            "the stream ended before its end marker (until)",
         ),
     ] {
         let server = Server::start();

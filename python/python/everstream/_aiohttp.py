@@ -22,6 +22,7 @@ from ._disconnect import (
     closed,
     disconnect,
     is_bad_host,
+    mark_settings,
     reset,
 )
 from ._originals import reason_of, refined
@@ -68,6 +69,11 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
             )
         if request.proxy is not None:
             self._set("proxy", "proxy", request.proxy)
+        if not request.use_proxy and (session is not None or "proxy" in self.options):
+            raise TypeError(
+                "proxy=False can't be used together with session, or with 'proxy' of aiohttp's "
+                "options: a ClientSession uses no proxy unless it is told to"
+            )
         if request.tls_is_given:
             self._set("ssl", "verify and cert", request.ssl_context())
         limit = request.connect_timeout
@@ -166,7 +172,8 @@ class _Client(AsyncConnectionClient):
         if self._own_session is None or self._own_session.closed:
             self._loop = loop
             self._own_session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=self._strategy.http_request.use_proxy,
             )
         return self._own_session
 
@@ -289,9 +296,9 @@ class _Hops:
         except asyncio.TimeoutError as error:
             text = "no response received within the read timeout"
             raise exchange.request_failure(text, is_timeout=True) from error
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
             failure = exchange.connect_failure(_about(error), is_timeout=False)
-            raise refined(failure, reason_of(error)) from error
+            raise mark_settings(refined(failure, reason_of(error)), error) from error
         except (aiohttp.InvalidURL, UnicodeError) as error:
             is_invalid = isinstance(error, aiohttp.InvalidURL) and exchange.is_redirected
             if is_invalid or is_bad_host(error, url):

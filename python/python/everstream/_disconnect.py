@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
+
+_E = TypeVar("_E", bound=BaseException)
 
 MID_RESPONSE: Final = "mid-response"
 NO_RESPONSE: Final = "before responding"
@@ -50,6 +52,29 @@ def errno(error: BaseException) -> int | None:
         if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
             return cause.errno
     return None
+
+
+def mark_settings(failure: _E, error: BaseException) -> _E:
+    """Marks a failure that retrying can't fix until someone changes the settings, so that
+    ``ErrorStrategy.reconnect()`` doesn't retry it: the certificate isn't trusted, or the proxy
+    requires other credentials. The engine reads the mark.
+    """
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error)) or any(
+        _is_proxy_authentication(cause) for cause in causes(error)
+    ):
+        failure._everstream_needs_other_settings = True  # type: ignore[attr-defined]
+    return failure
+
+
+def _is_proxy_authentication(error: BaseException) -> bool:
+    """Whether a proxy answered CONNECT with 407. aiohttp has the status, the others a text."""
+    name = type(error).__name__
+    if name == "ClientHttpProxyError":
+        return getattr(error, "status", None) == 407
+    text = str(error)
+    return text.startswith("Tunnel connection failed: 407") or (
+        name == "ProxyError" and text.startswith("407 ")
+    )
 
 
 def is_bad_host(error: Exception, url: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ._native import redact_url
 
@@ -60,6 +61,11 @@ class Headers(Mapping[str, str]):
             f"{name!r}: {_without_secrets(name, value)!r}" for name, value in self._pairs
         )
         return f"Headers({{{shown}}})"
+
+
+def as_headers(headers: Mapping[str, Any] | None) -> Headers | None:
+    """The same headers as :class:`Headers`."""
+    return headers if headers is None or isinstance(headers, Headers) else Headers(headers)
 
 
 def _without_secrets(name: str, value: str) -> str:

@@ -35,6 +35,7 @@ __all__ = [
     "Wake",
     "__version__",
     "add_params",
+    "check_header_values",
     "redact_url",
 ]
 
@@ -198,6 +199,7 @@ class Http:
         any_content_type: bool,
         cookies: bool,
         proxy: str | None,
+        use_proxy: bool,
         verify: bool,
         certificates: bytes | None,
         identity: tuple[bytes, bytes] | None,
@@ -356,6 +358,7 @@ TRANSIENT_STATUSES: tuple[int, ...]
 __version__: str
 
 def add_params(url: str, params: Any) -> str: ...
+def check_header_values(headers: Iterable[tuple[str, str | bytes]]) -> None: ...
 def redact_url(url: str) -> str: ...
 
 @final

@@ -11,13 +11,13 @@ import sys
 from typing import Any, Final, TypeVar
 
 from .errors import (
-    NOT_REPEATED,
     ConnectError,
     ConnectTimeoutError,
     ReadError,
     ReadTimeoutError,
     RequestError,
     SSEError,
+    with_notes,
 )
 
 _E = TypeVar("_E", bound=Exception)
@@ -101,8 +101,7 @@ def _subclass(base: type[SSEError], others: tuple[type[Exception], ...]) -> type
         OSError.__init__(self, *args)
 
     def text(self: SSEError) -> str:
-        text = OSError.__str__(self)
-        return f"{text}; {NOT_REPEATED}" if self.not_repeated else text
+        return with_notes(self, OSError.__str__(self))
 
     def reduce(self: SSEError) -> tuple[Any, ...]:
         return base, self.args, vars(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._headers import Headers
+from ._headers import Headers, as_headers
 from ._native import Action, Comment, Event
 
 __all__ = ["Action", "Comment", "Event", "Fault", "Start"]
@@ -23,13 +23,13 @@ class Start(Action):
         url: str | None = None,
         withheld_headers: Sequence[str] = (),
     ) -> None:
-        self._headers = headers
+        self._headers = as_headers(headers)
         self._status = status
         self._url = url
         self._withheld_headers = tuple(withheld_headers)
 
     @property
-    def headers(self) -> Mapping[str, Any] | None:
+    def headers(self) -> Headers | None:
         """The response's headers, as a mapping that ignores case; ``None`` if a custom source gave
         none.
         """
@@ -107,7 +107,7 @@ class Fault(Action):
         return self._ignored_text
 
     @property
-    def headers(self) -> Mapping[str, Any] | None:
+    def headers(self) -> Headers | None:
         """The response's headers, if the error has them."""
         headers: Headers | None = getattr(self._error, "headers", None)
         return headers

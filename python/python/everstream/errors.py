@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ._headers import Headers, as_headers
 from ._native import redact_url
 
 __all__ = [
@@ -37,6 +38,9 @@ NOT_REPEATED: Final = (
     "(repeat_unsafe and resume_with_get change that)"
 )
 
+#: Appended to the message of an error that is raised again by a later loop.
+ONLY_START: Final = "only start() sends the request again"
+
 
 class SSEError(Exception):
     """Base class of the exceptions of this package."""
@@ -45,10 +49,17 @@ class SSEError(Exception):
     #: section 9.2.1) and the server may have acted on it. ``repeat_unsafe`` of
     #: :class:`~everstream.SSEClient` sends it again, ``resume_with_get`` resumes it.
     not_repeated: bool = False
+    _only_start: bool = False
 
     def __str__(self) -> str:
-        text = super().__str__()
-        return f"{text}; {NOT_REPEATED}" if self.not_repeated else text
+        return with_notes(self, super().__str__())
+
+
+def with_notes(error: SSEError, text: str) -> str:
+    """The message of an error, with what it says about sending the request again."""
+    if error.not_repeated:
+        text = f"{text}; {NOT_REPEATED}"
+    return f"{text}; {ONLY_START}" if error._only_start else text
 
 
 class ConnectError(SSEError, ConnectionError):
@@ -84,7 +95,7 @@ class EventTooLargeError(SSEError):
 
 
 class IncompleteStreamError(SSEError):
-    """The stream ended before its last event, which ``until`` describes."""
+    """The stream ended before its end marker, which ``until`` describes."""
 
 
 class ClosedError(SSEError):
@@ -108,13 +119,13 @@ class _ResponseError(SSEError):
     ) -> None:
         super().__init__(message)
         self._value = value
-        self._headers = headers
+        self._headers = as_headers(headers)
         self._url = url
         self._body = body
         self._withheld_headers: tuple[str, ...] = ()
 
     @property
-    def headers(self) -> Mapping[str, Any] | None:
+    def headers(self) -> Headers | None:
         """The response's headers, as a mapping that ignores case."""
         return self._headers
 

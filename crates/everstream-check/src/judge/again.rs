@@ -1,6 +1,6 @@
 //! Reconnecting and resuming.
 
-use super::delivery::TOGETHER;
+use super::buffering::{TOGETHER, held_back};
 use super::{Judged, fail, pass, skip, warn};
 use crate::observed::{Answer, Observed, Response, Resume, Stream};
 use crate::text::{count, seconds};
@@ -78,6 +78,9 @@ pub(crate) fn not_repeated(o: &Observed, response: &Response) -> Judged {
             format!("a {method} isn't repeated (RFC 9110, section 9.2.1)")
         }
         (true, Some(cut)) => cut.clone(),
+        (true, None) if held_back(o).is_some() => {
+            "not checked: a proxy holds the stream back (see proxy-buffering)".to_owned()
+        }
         (true, None) => "not checked".to_owned(),
     })
 }

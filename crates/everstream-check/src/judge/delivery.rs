@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::again::not_repeated;
+use super::buffering::{BUFFERING, SLOW, all_at_once, held_back, together};
 use super::headers::traces;
 use super::{Judged, Setting, fail, pass, skip, skip_without, warn};
 use crate::observed::{Answer, End, Observed, Stream};
@@ -11,25 +12,14 @@ use crate::text::{count, seconds};
 /// The default idle timeout of many proxies: nginx (proxy_read_timeout), Apache, AWS load balancers.
 const PROXY_LIMIT: Duration = Duration::from_secs(60);
 
-/// Headers that take longer than this, including the time to connect, were held back, or the server
-/// is overloaded.
-const SLOW: Duration = Duration::from_secs(5);
-
 /// A stream without an event for this long is a warning.
 const NO_EVENT: Duration = Duration::from_secs(30);
-
-/// What to do about a buffering proxy.
-pub(crate) const BUFFERING: &str = "Send X-Accel-Buffering: no with the response, or set \
-     proxy_buffering off for this path (nginx). Other proxies have a similar setting.";
 
 /// Reads closer together than this belong to one burst.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Reads closer together than this may have been sent together.
 const BREATH: Duration = Duration::from_millis(100);
-
-/// Bytes that arrive within this time arrived with the headers.
-pub(crate) const TOGETHER: Duration = Duration::from_millis(50);
 
 pub(crate) fn compression(o: &Observed) -> Judged {
     let response = o.answered()?;
@@ -112,13 +102,15 @@ fn compare(plain: Duration, gzip: &Answer, coding: &str) -> String {
 pub(crate) fn first_event(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let headers = format!("headers after {}", seconds(response.after));
-    let first_read = stream.reads.first().map(|read| read.at);
-    let shown = match (first_read, stream.first_event()) {
-        (_, Some(event)) => format!("{headers}, first event {} later", seconds(event)),
-        _ => format!("{headers}, {}", no_event(stream)),
+    let shown = match stream.first_event() {
+        Some(event) => format!("{headers}, first event {} later", seconds(event)),
+        None => format!("{headers}, {}", no_event(stream)),
     };
-    if response.after > SLOW && first_read.is_some_and(|at| at < TOGETHER) {
-        let shown = format!("{shown}: headers and first bytes arrived together");
+    if let Some(what) = together(response, stream) {
+        let shown = format!("{shown}: {what}");
+        if held_back(o).is_some() || all_at_once(o).is_some() {
+            return skip(format!("{shown} (see proxy-buffering)"));
+        }
         let traces = traces(response);
         if !traces.is_empty() {
             return warn(format!("{shown}, behind {}", traces.join(", "))).advise(
@@ -159,6 +151,10 @@ pub(crate) fn first_event(o: &Observed) -> Judged {
 pub(crate) fn no_event(stream: &Stream) -> String {
     let watched = seconds(stream.watched);
     match (stream.bytes, stream.comments) {
+        (0, _) if stream.watched < PAUSE && stream.end != End::Open => match stream.end {
+            End::Ended => "no data arrived before the stream ended".to_owned(),
+            _ => "no data arrived before the connection broke".to_owned(),
+        },
         (0, _) => format!("nothing arrived in {watched}"),
         (_, 0) => format!("no event arrived in {watched}"),
         _ => format!("no event arrived in {watched}, only comments"),
@@ -250,6 +246,9 @@ pub(crate) fn delivery(o: &Observed) -> Judged {
 
 pub(crate) fn heartbeat(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
+    if held_back(o).is_some() {
+        return skip("what the server sent was held back (see proxy-buffering)");
+    }
     let silence = stream.longest_silence();
     let interval = stream.comment_interval();
     let shown = format!(
@@ -270,8 +269,10 @@ pub(crate) fn heartbeat(o: &Observed) -> Judged {
     if stream.watched >= PROXY_LIMIT || interval.is_some() {
         return pass(shown);
     }
-    skip_without(
-        Setting::Duration,
-        format!("{shown}; too short to see a silence of 60 s"),
-    )
+    let shown = format!("{shown}; too short to see a silence of 60 s");
+    match o.whole_duration {
+        true => skip_without(Setting::Duration, shown),
+        // A longer duration wouldn't show more.
+        false => skip(shown),
+    }
 }

@@ -1,9 +1,7 @@
 //! What the headers mean for caches and proxies.
 
-use super::delivery::BUFFERING;
 use super::{Judged, fail, pass, skip, warn};
 use crate::observed::{Observed, Response};
-use crate::text::seconds;
 
 /// Headers that proxies and caches add.
 const TRACES: &[&str] = &[
@@ -96,48 +94,12 @@ pub(crate) fn no_transform(o: &Observed) -> Judged {
     if traces.is_empty() {
         return skip("no Cache-Control: no-transform, and no sign of a proxy that would need it");
     }
-    warn(format!("no no-transform behind {}", traces.join(", "))).advise(
+    let behind = format!("behind a proxy ({})", traces.join(", "));
+    warn(format!("Cache-Control lacks no-transform, {behind}")).advise(
         "A proxy may compress the stream, and delay events while it collects them.",
         "Send Cache-Control: no-cache, no-transform.",
         "RFC 9111, section 5.2.2.6",
     )
-}
-
-/// The response of a proxy that answers HEAD, if the stream's headers don't arrive.
-pub(crate) fn buffers(o: &Observed) -> Option<(&Response, Vec<String>)> {
-    let head = o.head.as_ref()?;
-    let traces = traces(head);
-    (!traces.is_empty()).then_some((head, traces))
-}
-
-pub(crate) fn proxy_buffering(o: &Observed) -> Judged {
-    if let (Some((head, traces)), Some(trouble)) = (buffers(o), &o.trouble) {
-        return fail(format!(
-            "{}: HEAD was answered after {}, but for the stream there was {}",
-            traces.join(", "),
-            seconds(head.after),
-            trouble.what
-        ))
-        .advise(
-            "A buffering proxy holds back headers and events until its buffer is full or the \
-             response ends. nginx does so by default.",
-            BUFFERING,
-            "nginx, ngx_http_proxy_module (proxy_buffering)",
-        );
-    }
-    let (response, _) = o.streamed()?;
-    match response.header("x-accel-buffering") {
-        Some(value) if value.eq_ignore_ascii_case("no") => pass("X-Accel-Buffering: no"),
-        Some(value) => warn(format!("X-Accel-Buffering: {value}")).advise(
-            "This header tells nginx to buffer the response before forwarding it.",
-            "Send X-Accel-Buffering: no, or set proxy_buffering off for this path.",
-            "nginx, ngx_http_proxy_module (proxy_buffering)",
-        ),
-        None => skip(
-            "no X-Accel-Buffering; nginx removes the header, so its absence means nothing (see \
-             delivery)",
-        ),
-    }
 }
 
 pub(crate) fn proxies(o: &Observed) -> Judged {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::buffering::held_back;
 use super::{Judged, fail, pass, skip, warn};
 use crate::observed::{End, Observed, Stream};
 use crate::text::{count, seconds};
@@ -117,6 +118,9 @@ pub(crate) fn end(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     match &stream.end {
         End::Open => pass("still open"),
+        End::Broke(_) if held_back(o).is_some() => {
+            skip("broke when a proxy gave up on a silent stream (see proxy-buffering)")
+        }
         End::Broke(why) => broke(stream, why),
         End::Ended if stream.half_event => fail("the stream ended inside an event").advise(
             "Clients drop an event without its blank line.",
@@ -143,9 +147,9 @@ const USUAL: Duration = Duration::from_secs(30);
 
 fn broke(stream: &Stream, why: &str) -> Judged {
     const SOURCE: &str = "WHATWG HTML, sections 9.2.3 and 9.2.7";
-    const LIMITS: &str = "Proxies close silent connections: nginx, Apache and AWS load balancers \
-         after 60 s, Heroku after 55 s, Cloudflare after 100 s, haproxy after its timeout server or \
-         timeout client.";
+    const LIMITS: &str = "Proxies close silent connections: nginx (proxy_read_timeout), Apache and \
+         AWS load balancers after 60 s, Heroku after 55 s, Cloudflare after 100 s, haproxy after its \
+         timeout server or timeout client.";
     let silence = stream.last_silence();
     if silence < SILENCE {
         let within = match stream.half_event {
@@ -162,8 +166,8 @@ fn broke(stream: &Stream, why: &str) -> Judged {
         LIMITS,
         match silence < USUAL {
             true => {
-                "Raise the idle timeout to a minute or more (haproxy: timeout server, timeout client), \
-                 and send a comment every 15 to 30 s."
+                "Raise the idle timeout to a minute or more (nginx: proxy_read_timeout; haproxy: timeout \
+                 server, timeout client), and send a comment every 15 to 30 s."
             }
             false => "Send a comment (a line with only a colon) every 15 to 30 s.",
         },

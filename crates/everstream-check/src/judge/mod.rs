@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `reach.rs` | reaching the server, and whether it answers with a stream |
 //! | `headers.rs` | what the headers mean for caches and proxies |
+//! | `buffering.rs` | whether a proxy holds the stream back |
 //! | `delivery.rs` | when the bytes arrive |
 //! | `fields.rs` | the content of the events |
 //! | `lines.rs` | the format of the stream |
@@ -12,6 +13,7 @@
 
 mod again;
 mod browser;
+mod buffering;
 mod delivery;
 mod fields;
 mod headers;
@@ -23,6 +25,7 @@ mod tests;
 use serde::Serialize;
 
 use crate::observed::{Observed, Response, Stream};
+pub(crate) use buffering::{is_held_back, may_be_held_back};
 pub(crate) use delivery::no_event;
 
 /// How a finding is judged.
@@ -83,6 +86,10 @@ pub struct Finding {
     /// The setting of the check that would tell more, or something else.
     #[serde(skip)]
     pub setting: Option<Setting>,
+    /// What it is in a few words, if [`Check::problem`] says too much. Such a warning is about what
+    /// was observed.
+    #[serde(skip)]
+    pub(crate) name: Option<&'static str>,
 }
 
 /// Why a finding matters, and what to do.
@@ -142,6 +149,7 @@ struct Verdict {
     observed: String,
     advice: Option<Advice>,
     setting: Option<Setting>,
+    name: Option<&'static str>,
 }
 
 impl Verdict {
@@ -156,6 +164,13 @@ impl Verdict {
             ..self
         }
     }
+
+    fn named(self, name: &'static str) -> Verdict {
+        Verdict {
+            name: Some(name),
+            ..self
+        }
+    }
 }
 
 /// The error is a verdict too: there is nothing to judge.
@@ -167,6 +182,7 @@ fn verdict(level: Level, observed: impl Into<String>) -> Verdict {
         observed: observed.into(),
         advice: None,
         setting: None,
+        name: None,
     }
 }
 
@@ -272,7 +288,7 @@ checks! {
     HttpVersion, "http-version", "HTTP version", "HTTP/1.1", reach::http_version;
     CacheControl, "cache-control", "Caching", "may be cached", headers::cache_control;
     NoTransform, "no-transform", "Transformation by proxies", "may be changed by proxies", headers::no_transform;
-    ProxyBuffering, "proxy-buffering", "Buffering by proxies", "buffered by a proxy", headers::proxy_buffering;
+    ProxyBuffering, "proxy-buffering", "Buffering by proxies", "buffered by a proxy", buffering::proxy_buffering;
     Proxies, "proxies", "Proxies and caches", "served from a cache", headers::proxies;
     Framing, "framing", "Framing", "unsuitable framing", headers::framing;
     Compression, "compression", "Compression", "delayed by compression", delivery::compression;
@@ -309,6 +325,7 @@ pub(crate) fn judge(observed: &Observed) -> Vec<Finding> {
             observed: verdict.observed,
             advice: verdict.advice,
             setting: verdict.setting,
+            name: verdict.name,
         }
     };
     Check::ALL.iter().map(finding).collect()

@@ -1,6 +1,6 @@
 //! Reaching the server, and whether it answers with a stream.
 
-use super::headers::buffers;
+use super::buffering::buffers;
 use super::{Judged, Setting, fail, pass, skip, warn};
 use crate::observed::{Observed, TroubleKind, is_event_stream};
 use crate::text::seconds;

@@ -7,7 +7,7 @@
 //! 5. the preflight that a browser would send before this request, if it would send one
 //!
 //! And up to four more if something is wrong: the first one without `Origin` if it was refused, HEAD if no
-//! headers arrive, a second try of the second one, and the stream without and with gzip to repeat a
+//! headers arrive or only with the break of the connection, a second try of the second one, and the stream without and with gzip to repeat a
 //! comparison.
 //!
 //! A request that isn't safe (RFC 9110, section 9.2.1) is sent once only.
@@ -25,7 +25,8 @@ use everstream_http::{message_with_cause, policy::withheld_message};
 use tokio::sync::watch as channel;
 
 use crate::anatomy::Anatomy;
-use crate::observed::{Observed, Redirect, Response, Trouble, TroubleKind};
+use crate::judge::{is_held_back, may_be_held_back};
+use crate::observed::{End, Observed, Redirect, Response, Trouble, TroubleKind};
 use crate::options::{Options, Progress};
 use crate::text::seconds;
 use origin::{is_loopback, is_same_origin, origin};
@@ -138,7 +139,13 @@ impl Prober<'_> {
             let stream = self.watch(&mut body, answered, limit, true, enough).await;
             // The server sees it end before the next one begins.
             drop(body);
-            self.ask_again(&response, &stream, &mut observed).await;
+            observed.whole_duration = stream.end == End::Open && stream.watched >= limit;
+            if may_be_held_back(&response, &stream) {
+                observed.head = self.ask_for_head(&mut observed).await;
+            }
+            if !is_held_back(&response, &stream, observed.head.as_ref()) {
+                self.ask_again(&response, &stream, &mut observed).await;
+            }
             observed.stream = Some(stream);
             observed.preflight = self.ask_for_permission(&response, &mut observed).await;
         }

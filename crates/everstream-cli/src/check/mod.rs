@@ -37,7 +37,7 @@ pub(crate) struct CheckArgs {
     count: Option<u64>,
 
     /// Send requests as a page of this origin would, such as https://app.example.com. Default:
-    /// https://origin.example, which servers need not allow.
+    /// https://origin.example, which servers don't have to allow.
     #[arg(long, value_name = "ORIGIN", help_heading = "Examining")]
     origin: Option<String>,
 
@@ -130,7 +130,7 @@ fn prepare(args: &CheckArgs) -> Result<(Options, Output), Problem> {
     if let Some(time) = args.request.read_timeout {
         options = options.read_timeout(time);
     }
-    Ok((options, Output::open(args.output.as_deref())?))
+    Ok((options, Output::open(args.output.as_deref(), false)?))
 }
 
 /// Stops the check at a signal. If the report can't be written after that, or after the time limit, because

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use everstream_check::{Check, Finding, Level, Progress, Report, Setting};
 use serde::Serialize;
@@ -139,11 +140,23 @@ pub(super) fn text(report: &Report, quiet: bool, verbose: bool) -> String {
         summary.fail,
         summary.skip
     );
+    if let Some(text) = unexamined(report) {
+        _ = write!(out, "; {text}");
+    }
     if let Some(text) = report.no_event() {
         _ = write!(out, "; {text}");
     }
     out.push('\n');
     out
+}
+
+/// The silences that the check was too short for.
+fn unexamined(report: &Report) -> Option<String> {
+    let heartbeat = report.finding(Check::Heartbeat)?;
+    let watched = report.observations.watched?;
+    let short = heartbeat.level == Level::Skip && heartbeat.setting == Some(Setting::Duration);
+    let watched = seconds(Duration::try_from_secs_f64(watched).ok()?);
+    short.then(|| format!("silences longer than {watched} weren't examined: use --duration 70s"))
 }
 
 /// Names and values are strings and numbers, so this can't fail.

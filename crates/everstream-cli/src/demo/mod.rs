@@ -1,4 +1,4 @@
-//! `everstream demo`: follows a server that fails in every way, and checks every event.
+//! `everstream demo`: follows a server that keeps failing, and checks every event.
 //!
 //! The server is a real one, on a free port of this machine; its script is in `script.rs`. The
 //! client is the library's, with shorter delays than its defaults. `tally.rs` compares what was

@@ -24,7 +24,7 @@ impl Follower<'_> {
         }
         let seen = self.selected;
         report::error(
-            &format!("--duration expired after {seen} events, before the last one arrived"),
+            &format!("--duration expired after {seen} events, before the end marker arrived"),
             None,
         );
         End::Reported(Exit::TimedOut)

@@ -10,7 +10,7 @@ pub(crate) enum Output {
     Stdout(Stdout),
     File {
         file: File,
-        /// The old content is still in the file.
+        /// The file has old content, which the first write discards.
         untouched: bool,
     },
 }
@@ -21,19 +21,23 @@ pub(super) fn is_stdout(path: Option<&Path>) -> bool {
 }
 
 impl Output {
-    /// Checks that the file can be written. Its content is discarded by the first write, so that a
-    /// run without events leaves it unchanged.
-    pub(crate) fn open(path: Option<&Path>) -> Result<Output, Problem> {
+    /// Checks that the file can be written. Unless `append` is set, its content is discarded by the
+    /// first write, so that a run without events leaves it unchanged.
+    pub(crate) fn open(path: Option<&Path>, append: bool) -> Result<Output, Problem> {
         let path = match path {
             Some(path) if !is_stdout(Some(path)) => path,
             _ => return Ok(Output::Stdout(io::stdout())),
         };
         let mut options = OpenOptions::new();
-        let opened = options.write(true).create(true).truncate(false).open(path);
-        match opened {
+        if append {
+            options.append(true);
+        } else {
+            options.write(true).truncate(false);
+        }
+        match options.create(true).open(path) {
             Ok(file) => Ok(Output::File {
                 file,
-                untouched: true,
+                untouched: !append,
             }),
             Err(error) => {
                 let what = format!("{} can't be written", path.display());

@@ -39,7 +39,7 @@ pub(crate) struct OutputArgs {
     format: Option<Form>,
 
     /// Write to this file instead of standard output. An existing file is overwritten when the
-    /// first event arrives.
+    /// first event arrives; with --cursor, events are appended.
     #[arg(short, long, value_name = "FILE", conflicts_with = "exec")]
     output: Option<PathBuf>,
 
@@ -137,8 +137,9 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    pub(crate) fn new(args: &OutputArgs) -> Result<Printer, Problem> {
-        let out = Output::open(args.output.as_deref())?;
+    /// With `append`, a file keeps the events of earlier runs.
+    pub(crate) fn new(args: &OutputArgs, append: bool) -> Result<Printer, Problem> {
+        let out = Output::open(args.output.as_deref(), append)?;
         let terminal = args.is_stdout() && io::stdout().is_terminal();
         let default = if terminal { Form::Pretty } else { Form::Json };
         Ok(Printer {

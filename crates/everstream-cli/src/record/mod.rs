@@ -32,7 +32,7 @@ pub(crate) struct RecordArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
 
-    /// The file to write; `-` is standard output. An existing file is an error.
+    /// The file to write; `-` is standard output. Without --append or --force, an existing file is an error.
     #[arg(value_name = "FILE", help_heading = "Arguments")]
     file: PathBuf,
 

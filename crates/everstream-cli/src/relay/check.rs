@@ -4,12 +4,12 @@ use everstream::Http;
 use everstream_relay::{Notice, Sink};
 
 use super::RelayArgs;
-use super::sink::AnySink;
+use super::sink::NamedSink;
 use crate::exit::Exit;
 use crate::explain;
 use crate::report;
 
-pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: AnySink) -> Exit {
+pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: NamedSink) -> Exit {
     // Opening a log may create it. Asking for its end only reads.
     let tail = match sink.tail().await {
         Ok(tail) => tail,

@@ -107,23 +107,27 @@ fn text(snapshot: &Snapshot) -> String {
         let is = i64::from(snapshot.role == role);
         roles.get_or_create(&[("role", name)]).set(is);
     }
-    registry.register("role", "1 for what the relay is", roles);
+    registry.register(
+        "role",
+        "1 for the relay's current role, 0 for the others",
+        roles,
+    );
     // The encoder ends each of these with a full stop, and counters' names with _total.
     for (name, help, number) in [
         (
             "received",
-            "Events of the feed, repeated ones too",
+            "Events received from the feed, including repeated ones",
             snapshot.received,
         ),
         ("stored", "Events that this relay stored", snapshot.stored),
         (
             "conflicts",
-            "Times that another writer, or a log that went back, won",
+            "Times that the log didn't end as expected: another writer, or a failover",
             snapshot.conflicts,
         ),
         (
             "unknown_outcomes",
-            "Appends whose outcome the log had to be asked for",
+            "Appends whose outcome was unknown until the log was read again",
             snapshot.unknown,
         ),
         (
@@ -136,27 +140,23 @@ fn text(snapshot: &Snapshot) -> String {
             "Events that the log can't store",
             snapshot.rejected,
         ),
-        (
-            "gaps",
-            "Gaps in the log that the relay knows of",
-            snapshot.gaps,
-        ),
+        ("gaps", "Known gaps in the log", snapshot.gaps),
     ] {
         registry.register(name, help, ConstCounter::new(number));
     }
     let gauge = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
     let help = "The position of the log's last event";
     registry.register("log_position", help, gauge(snapshot.tail.pos));
-    let help = "Events that wait to be stored";
+    let help = "Events waiting to be stored";
     registry.register("waiting_events", help, gauge(snapshot.waiting as u64));
-    let help = "1 if the log answered the last time";
+    let help = "1 if the log answered the last request";
     registry.register("log_available", help, gauge(snapshot.available.into()));
     let lag = snapshot.lag.unwrap_or_default().as_secs_f64();
-    let help = "How long the oldest event that isn't known to be stored has been here";
+    let help = "Age of the oldest event that isn't known to be stored";
     registry.register("lag_seconds", help, ConstGauge::new(lag));
     if let Some(last) = snapshot.last_event {
         let age = SystemTime::now().duration_since(last).unwrap_or_default();
-        let help = "How long ago the last event was received";
+        let help = "Time since the last event was received";
         registry.register(
             "last_event_age_seconds",
             help,
@@ -180,7 +180,7 @@ impl Collector for AppendTimes {
         let bounds = APPEND_BOUNDS.iter().map(Duration::as_secs_f64);
         let buckets: Vec<_> = bounds.zip(snapshot.append_buckets).collect();
         let name = "append_seconds";
-        let help = "How long appends take that succeed";
+        let help = "Duration of successful appends";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         let sum = snapshot.append_time.as_secs_f64();
         metric.encode_histogram::<NoLabelSet>(sum, snapshot.appends, &buckets, None)

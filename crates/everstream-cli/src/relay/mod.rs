@@ -33,7 +33,7 @@ use crate::stop::{Signals, with_signals};
 use crate::terminal;
 use metrics::Metrics;
 use show::Show;
-use sink::AnySink;
+use sink::NamedSink;
 
 /// How long the append that is on its way has after a signal: as long as a sink waits for its engine.
 const FINISH: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ pub(crate) struct RelayArgs {
     )]
     sink: Option<String>,
 
-    /// Read the URL of the log from this file. It may have a password.
+    /// Read the URL of the log from this file; it may contain a password.
     #[arg(
         long,
         value_name = "FILE",
@@ -61,7 +61,7 @@ pub(crate) struct RelayArgs {
     )]
     sink_url_file: Option<PathBuf>,
 
-    /// Store this many events at once at most.
+    /// Store at most this many events at once.
     #[arg(
         long,
         value_name = "N",
@@ -79,7 +79,7 @@ pub(crate) struct RelayArgs {
     #[arg(long, value_name = "TIME", help_heading = "Relay", value_parser = duration::parse, default_value = "5s")]
     takeover: Duration,
 
-    /// Recognize events that the feed repeats after a reconnect by the last N ids.
+    /// Keep the last N ids, to recognize events that the feed repeats after a reconnect.
     #[arg(long, value_name = "N", help_heading = "Relay", default_value_t = 1024)]
     recent: u32,
 
@@ -92,7 +92,7 @@ pub(crate) struct RelayArgs {
     #[arg(long, help_heading = "Relay")]
     dead_letter: bool,
 
-    /// How a record is laid out. cloudevents: messages of NATS have the headers of a CloudEvent too.
+    /// The layout of records. cloudevents adds CloudEvents headers to NATS messages.
     #[arg(
         long,
         value_name = "LAYOUT",
@@ -130,14 +130,14 @@ pub(crate) fn run(args: &RelayArgs) -> Exit {
 
 /// All that can be wrong with the command line is found here. The request comes last, because a
 /// password may be asked for.
-fn prepare(args: &RelayArgs) -> Result<(Http, AnySink), Problem> {
+fn prepare(args: &RelayArgs) -> Result<(Http, NamedSink), Problem> {
     if args.request.max_time().is_some() {
         return Err(Problem::new("relay doesn't support --max-time").hint(
             "use timeout(1), whose SIGTERM ends it cleanly: timeout 60 everstream relay ...",
         ));
     }
     let url = args.request.full_url(&args.request.url)?;
-    let sink = AnySink::new(args.sink.as_deref(), args.sink_url_file.as_deref(), &url)?;
+    let sink = NamedSink::new(args.sink.as_deref(), args.sink_url_file.as_deref(), &url)?;
     let mut sink = sink.trusting(args.request.root_certificates()?);
     if args.layout == Layout::Cloudevents {
         sink = sink.with_cloudevents()?;
@@ -169,7 +169,7 @@ fn config(args: &RelayArgs) -> Config {
 /// With `--takeover 0` the log isn't asked without a rest.
 const MIN_POLL: Duration = Duration::from_millis(10);
 
-async fn relay(args: &RelayArgs, http: Http, sink: AnySink) -> Exit {
+async fn relay(args: &RelayArgs, http: Http, sink: NamedSink) -> Exit {
     // It is the same as that which `prepare` has tried.
     let feed = || {
         builder(args, &http).map_err(|_| everstream::Error::config("feed", "it can't be followed"))
@@ -204,8 +204,8 @@ async fn stop(stopper: Stopper, mut signals: Signals) {
     let at_once = tokio::time::timeout(FINISH, signals.next()).await.is_ok();
     terminal::erase_status();
     if !at_once {
-        report::error("the log didn't answer in 10 s after the signal", None);
-        report::hint("the next relay finds out whether the batch on its way is stored");
+        report::error("the log didn't answer within 10 s of the signal", None);
+        report::hint("the next relay will find out whether the last batch was stored");
     }
     std::process::exit(Exit::Failed as i32);
 }

@@ -1,10 +1,11 @@
 //! From the URL of a sink to the sink, and its password.
 
+use std::error::Error;
 use std::path::Path;
 
 use everstream_relay::{AppendError, Held, MemorySink, Record, Sink, SinkError, Tail};
 
-use crate::report::Problem;
+use crate::report::{Problem, how_to_build};
 use crate::request::read_file;
 
 /// Where a sink's password is, because every user of this machine sees arguments.
@@ -22,8 +23,15 @@ const ENGINES: [(&str, &str, &str); 8] = [
     ("tls", "NATS", "relay-nats"),
 ];
 
+/// The log, and where it is.
+pub(crate) struct NamedSink {
+    sink: AnySink,
+    engine: &'static str,
+    address: String,
+}
+
 /// One of the sinks that this command was built with.
-pub(crate) enum AnySink {
+enum AnySink {
     /// Not for use: events are gone with the process. The tests of the command store here.
     Memory(MemorySink),
     #[cfg(feature = "relay-postgres")]
@@ -34,13 +42,13 @@ pub(crate) enum AnySink {
     Nats(Box<everstream_relay_nats::NatsSink>),
 }
 
-impl AnySink {
+impl NamedSink {
     /// From a URL, or a file with one. `source` is the feed, for logs that name it in each record.
     pub(super) fn new(
         url: Option<&str>,
         file: Option<&Path>,
         source: &str,
-    ) -> Result<AnySink, Problem> {
+    ) -> Result<NamedSink, Problem> {
         let password = std::env::var(PASSWORD).ok().filter(|it| !it.is_empty());
         let from_file;
         let url = match (url, file) {
@@ -57,9 +65,32 @@ impl AnySink {
             (url, None) => url.unwrap_or_default(),
         };
         let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-        AnySink::with_scheme(scheme, url, password, source)
+        Ok(NamedSink {
+            sink: AnySink::with_scheme(scheme, url, password, source)?,
+            engine: engine(scheme),
+            address: address(url).to_owned(),
+        })
     }
 
+    /// CloudEvents defines how its attributes are stored in NATS, and not in the other engines.
+    pub(super) fn with_cloudevents(self) -> Result<NamedSink, Problem> {
+        let sink = self.sink.with_cloudevents()?;
+        Ok(NamedSink { sink, ..self })
+    }
+
+    /// The certificates of `--cacert`, for TLS to the engine too.
+    pub(super) fn trusting(self, certificates: Option<Vec<u8>>) -> NamedSink {
+        let sink = self.sink.trusting(certificates);
+        NamedSink { sink, ..self }
+    }
+
+    /// An error that says which server wasn't available.
+    fn at(&self, error: &(dyn Error + Send + Sync)) -> Box<dyn Error + Send + Sync> {
+        at(self.engine, &self.address, &error.to_string()).into()
+    }
+}
+
+impl AnySink {
     #[allow(unused_variables, reason = "without engines nobody needs them")]
     fn with_scheme(
         scheme: &str,
@@ -100,8 +131,7 @@ impl AnySink {
         }
     }
 
-    /// CloudEvents defines how its attributes are stored in NATS, and not in the other engines.
-    pub(super) fn with_cloudevents(self) -> Result<AnySink, Problem> {
+    fn with_cloudevents(self) -> Result<AnySink, Problem> {
         #[cfg(feature = "relay-nats")]
         if let AnySink::Nats(sink) = self {
             return Ok(AnySink::Nats(Box::new(sink.cloudevents())));
@@ -110,9 +140,8 @@ impl AnySink {
         Err(Problem::new(what))
     }
 
-    /// The certificates of `--cacert`, for TLS to the engine too.
     #[allow(unused_variables, reason = "without engines nobody needs them")]
-    pub(super) fn trusting(self, certificates: Option<Vec<u8>>) -> AnySink {
+    fn trusting(self, certificates: Option<Vec<u8>>) -> AnySink {
         let Some(certificates) = certificates else {
             return self;
         };
@@ -144,8 +173,7 @@ fn unknown(scheme: &str) -> Problem {
     match ENGINES.iter().find(|(name, ..)| *name == scheme) {
         Some((_, engine, feature)) => {
             let what = format!("this everstream was built without {engine}");
-            let hint = format!("cargo install everstream-cli --features {feature} has it");
-            Problem::new(what).hint(hint)
+            Problem::new(what).hint(how_to_build(feature))
         }
         None => {
             let what = "the sink's URL doesn't begin with postgres://, redis:// or nats://";
@@ -184,17 +212,55 @@ macro_rules! each {
     };
 }
 
-impl Sink for AnySink {
+impl Sink for NamedSink {
     async fn open(&mut self, recent: usize) -> Result<Held, SinkError> {
-        each!(self, it => it.open(recent).await)
+        let result = each!(&mut self.sink, it => it.open(recent).await);
+        result.map_err(|error| match error {
+            SinkError::Unavailable(error) => SinkError::Unavailable(self.at(&*error)),
+            other => other,
+        })
     }
 
     async fn tail(&mut self) -> Result<Tail, SinkError> {
-        each!(self, it => it.tail().await)
+        let result = each!(&mut self.sink, it => it.tail().await);
+        result.map_err(|error| match error {
+            SinkError::Unavailable(error) => SinkError::Unavailable(self.at(&*error)),
+            other => other,
+        })
     }
 
     async fn append(&mut self, after: &Tail, batch: &[Record]) -> Result<Tail, AppendError> {
-        each!(self, it => it.append(after, batch).await)
+        let result = each!(&mut self.sink, it => it.append(after, batch).await);
+        result.map_err(|error| match error {
+            AppendError::Unavailable(error) => AppendError::Unavailable(self.at(&*error)),
+            other => other,
+        })
+    }
+}
+
+/// "Redis at HOST:PORT: connection refused".
+fn at(engine: &str, address: &str, error: &str) -> String {
+    if let Some(rest) = error.strip_prefix(engine).filter(|it| it.starts_with(' ')) {
+        return format!("{engine} at {address}{rest}");
+    }
+    let error = error.replacen("Connection refused", "connection refused", 1);
+    format!("{engine} at {address}: {error}")
+}
+
+/// What the scheme of a URL names.
+fn engine(scheme: &str) -> &'static str {
+    let found = ENGINES.iter().find(|(name, ..)| *name == scheme);
+    found.map_or("memory", |(_, engine, _)| engine)
+}
+
+/// The hosts, or the path of a socket. Never the user, the password and the parameters.
+fn address(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let authority = rest[..end].rsplit_once('@').map_or(&rest[..end], |it| it.1);
+    match authority.is_empty() {
+        true => rest[end..].split(['?', '#']).next().unwrap_or_default(),
+        false => authority,
     }
 }
 
@@ -207,7 +273,8 @@ mod tests {
         for (scheme, engine, feature) in ENGINES {
             let expected = Problem::new(format!("this everstream was built without {engine}"))
                 .hint(format!(
-                    "cargo install everstream-cli --features {feature} has it"
+                    "build it with --features {feature}: \
+                     cargo install --git REPO everstream-cli --features {feature}"
                 ));
             assert_eq!(unknown(scheme), expected);
         }
@@ -216,6 +283,34 @@ mod tests {
                 .what()
                 .contains("postgres://, redis:// or nats://")
         );
+    }
+
+    #[test]
+    fn an_unavailable_engine_is_named_without_secrets() {
+        for (url, shown) in [
+            ("redis://:se@cret@host:1/0?key=a", "host:1"),
+            ("postgres://me:secret@a:1,b:2/db?password=secret", "a:1,b:2"),
+            ("nats://token@host", "host"),
+            (
+                "unix:///run/redis.sock?key=a&pass=secret",
+                "/run/redis.sock",
+            ),
+        ] {
+            assert_eq!(address(url), shown);
+        }
+        assert_eq!(engine("rediss"), "Redis");
+        for (error, shown) in [
+            (
+                "Connection refused (os error 111)",
+                "Redis at host:1: connection refused (os error 111)",
+            ),
+            (
+                "Redis didn't answer within 10 s",
+                "Redis at host:1 didn't answer within 10 s",
+            ),
+        ] {
+            assert_eq!(at("Redis", "host:1", error), shown);
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(crate) struct ReplayArgs {
     )]
     speed: play::Speed,
 
-    /// Start again at the end, indefinitely.
+    /// After the last event, start again from the beginning, indefinitely.
     #[arg(long = "loop", help_heading = "Replaying")]
     repeat: bool,
 

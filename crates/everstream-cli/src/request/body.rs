@@ -56,7 +56,7 @@ const KINDS: [(Kind, &str, &str); 5] = [
         Kind::Data,
         "data",
         "Send this body as application/x-www-form-urlencoded. @FILE: the content of a file, without \
-         line breaks; @-: standard input (repeatable; joined with &, also with the next three)",
+         line breaks; @-: standard input (repeatable; joined with &, along with those of the next three options)",
     ),
     (
         Kind::Raw,

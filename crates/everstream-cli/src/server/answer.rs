@@ -131,7 +131,10 @@ fn stream_headers(headers: &mut HeaderMap) {
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream"),
     );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let uncached = HeaderValue::from_static("no-cache, no-transform");
+    headers.insert(header::CACHE_CONTROL, uncached);
+    // nginx buffers responses by default.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
 }
 
 fn last_event_id(headers: &HeaderMap) -> Option<String> {

@@ -10,14 +10,12 @@ pub(crate) mod jq;
 #[cfg(not(feature = "top"))]
 pub(crate) mod top;
 
-use crate::report::Problem;
+use crate::report::{Problem, how_to_build};
 
 /// `what` needs a feature that this command was built without.
 fn missing(what: &str, feature: &str) -> Problem {
     Problem::new(format!(
-        "{what} is not part of this everstream: it was built without the feature `{feature}`"
+        "{what} isn't available: everstream was built without the feature `{feature}`"
     ))
-    .hint(format!(
-        "cargo install everstream-cli --features {feature}, or without --no-default-features"
-    ))
+    .hint(how_to_build(feature))
 }

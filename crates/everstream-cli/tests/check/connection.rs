@@ -6,7 +6,9 @@ use crate::certs::{Authority, Validity};
 use crate::common::Folder;
 use crate::tls_server::TlsServer;
 
-use super::{FIVE, NOT_SEEN, events, fails, found, good, head, resumed, run, serve, warns, with};
+use super::{
+    FIVE, NOT_SEEN, RETRY, events, fails, found, good, head, resumed, run, serve, warns, with,
+};
 
 #[test]
 fn a_good_server_passes_and_is_asked_four_times() {
@@ -30,6 +32,34 @@ fn a_good_server_passes_and_is_asked_four_times() {
         .collect();
     assert_eq!(codings[..2], [Some("identity"), Some("gzip")]);
     assert_eq!(asked[0].header("origin"), Some("https://origin.example"));
+}
+
+#[test]
+fn tokens_header_files_and_the_id_in_the_query_are_sent_with_each_request() {
+    let folder = Folder::new("check-headers");
+    let file = folder.path("headers");
+    std::fs::write(&file, "X-From-File: 1\n").unwrap();
+    let server = serve(|request: &Request| {
+        let is_known = request.header("authorization") == Some("Bearer secret")
+            && request.header("x-from-file") == Some("1");
+        if !is_known {
+            return Reply::status(401);
+        }
+        let id = request.target.split_once("since=").map(|(_, id)| id);
+        let after = id.and_then(|id| id.parse().ok()).unwrap_or(0);
+        let body = format!("{RETRY}{}", events(after));
+        head().send(body).stall()
+    });
+    let at_file = format!("@{}", file.display());
+    let options = ["-H", &at_file, "--resume-param", "since"];
+    let command = ["--bearer-command", "echo", "secret", ";"];
+    let more: Vec<&str> = [FIVE, &options, &command].concat();
+    let outcome = run(&server.url("/feed"), &more);
+    assert_eq!(outcome.report["summary"]["fail"], 0, "{}", outcome.report);
+    assert_eq!(
+        outcome.observed("resume"),
+        r#"after "3" the server sent "4""#
+    );
 }
 
 #[test]

@@ -68,6 +68,32 @@ fn a_stream_without_events_is_in_the_verdict_and_at_the_end() {
 }
 
 #[test]
+fn the_last_line_names_the_silences_that_were_not_examined() {
+    let server = serve(good);
+    let url = server.url("/");
+    let last = |options: &[&str]| {
+        let args = ["check", &*url].into_iter();
+        let output = everstream(args.chain(options.iter().copied()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().last().unwrap().to_owned()
+    };
+    let line = last(&["--duration", "1s"]);
+    assert!(
+        line.contains(" not seen; silences longer than 1.0"),
+        "{line}"
+    );
+    assert!(
+        line.ends_with(" s weren't examined: use --duration 70s"),
+        "{line}"
+    );
+    // A longer duration wouldn't show more.
+    let line = last(&["--count", "5"]);
+    assert!(line.ends_with(" not seen"), "{line}");
+}
+
+#[test]
 fn options_that_would_show_more_have_a_line_of_their_own() {
     let server = serve(|request| {
         with(

@@ -244,7 +244,7 @@ fn hints_about_proxy_credentials_help() {
     let windows = format!("http://{}", proxy(secret, "Negotiate", tls_addr));
     let stderr = fails(&tls.url("/"), &["-k", "-x", &windows], 5, hint);
     assert!(
-        stderr.contains("wants Negotiate authentication, which is not supported"),
+        stderr.contains("requires Negotiate authentication, which is not supported"),
         "{stderr}"
     );
     let local = format!("http://{}", proxy(None, "", tls_addr));

@@ -1,6 +1,7 @@
 //! What feeds do, and what engines can't store.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use everstream_testing::{Feed, Reply, Request, Server};
@@ -164,6 +165,28 @@ pub(super) fn the_feed_no_longer_knows_the_id(engine: &mut Engine, _random: &mut
     assert_stored(engine, &pushed((1..=50).chain(101..=110)));
     let gap = "the log has a gap after id 50: the feed sent id 51 next before, and id 101 now";
     assert_eq!(messages(&relay, gap), 1);
+}
+
+/// A second connection without an id begins later.
+pub(super) fn the_feed_begins_now(engine: &mut Engine, _random: &mut Random) {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let server = Server::start();
+    let counted = connections.clone();
+    server.otherwise_with(move |request| match request.header("last-event-id") {
+        Some(_) => portion(&pushed(resumed_after(request) + 1..=175), 175),
+        None => match counted.fetch_add(1, Ordering::SeqCst) {
+            0 => portion(&pushed(171..=173), 175),
+            _ => portion(&pushed(174..=175), 175),
+        },
+    });
+    let relay = relay(&server, engine, &[]);
+    wait_for_count(engine, 2);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    server.drop_connections();
+    assert_stored(engine, &pushed(171..=175));
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    assert_eq!(messages(&relay, "the log is empty: starting it"), 1);
+    assert_eq!(messages(&relay, "are missing"), 0);
 }
 
 pub(super) fn a_feed_without_ids(engine: &mut Engine, _random: &mut Random) {

@@ -84,6 +84,11 @@ faults!(
 );
 
 #[test]
+fn a_feed_that_begins_now_starts_an_empty_log() {
+    run(Engine::redis, feeds::the_feed_begins_now);
+}
+
+#[test]
 #[ignore = "minutes: cargo xtask soak --relay"]
 fn soak_redis_fails_over_to_a_replica_that_lags() {
     with_seed(failover::redis_to_a_replica_that_lags);
@@ -208,8 +213,8 @@ fn messages(relay: &Running, text: &str) -> usize {
     lines.iter().filter(|line| line.contains(text)).count()
 }
 
-const ACTIVE: &str = r#""message":"the active relay now""#;
-const STANDBY: &str = "another relay is writing: the standby now";
+const ACTIVE: &str = r#""message":"now the active relay""#;
+const STANDBY: &str = "another relay is writing: now the standby";
 
 /// Whether it became active, and hasn't lost a comparison since.
 fn is_active(relay: &Running) -> bool {

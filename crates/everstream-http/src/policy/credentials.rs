@@ -18,17 +18,17 @@ pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 /// ```
 /// assert_eq!(
 ///     everstream_http::policy::HeaderScope::default(),
-///     everstream_http::policy::HeaderScope::Sensitive
+///     everstream_http::policy::HeaderScope::All
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HeaderScope {
     /// Credentials, and values that are marked with [`HeaderValue::set_sensitive`].
-    #[default]
     Sensitive,
     /// Every header except the usual ones of an event stream request, such as `Accept`. They still follow
     /// an upgrade of the same host from `http` to `https` on the default ports, unless they are marked
-    /// with [`HeaderValue::set_sensitive`].
+    /// with [`HeaderValue::set_sensitive`]. This is the default.
+    #[default]
     All,
 }
 

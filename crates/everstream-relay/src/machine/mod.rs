@@ -9,9 +9,13 @@
 //!                      └───────────────────────────────── Writing ◀────┘
 //! ```
 //!
+//! An empty log is opened for writing: from Starting to Writing.
+//!
 //! The rules:
 //!
-//! 1. A relay opens the log, follows the feed from the log's tail, and is a standby.
+//! 1. A relay opens the log, follows the feed from the log's tail, and is a standby. If the log is empty, it is a
+//!    writer at once: without an id to resume after, the feed may start with its next event, and could never send
+//!    again what a standby had received. Of several writers, the first to append starts the log (rule 6).
 //! 2. A standby stores nothing. It remembers the ids that it received and the log hasn't shown, and polls
 //!    the tail. The tail's id, and what was received before it, is stored; so is an event that arrives
 //!    after it was seen as the tail. The list of ids is bounded: the age of the oldest one survives it.
@@ -40,7 +44,8 @@
 //!     id that no header can carry (RFC 9110, section 5.5). With `no_ids` ids aren't used: the relay writes at once,
 //!     never resumes, and a conflict ends it.
 //! 14. A feed that no longer knows the tail's id can't be made to send what it dropped. What it sends next is
-//!     stored. If that isn't what this relay had received as the next event, it reports a gap. A log that has a
+//!     stored. If that isn't what this relay had received as the next event, it reports a gap; so it does if the
+//!     log lost everything, and then starts with another id than the one this relay had started it with. A log that has a
 //!     position but no id, because its last record was removed, can't be resumed after: a takeover reports that too.
 //! 15. When it is told to stop, it waits for the append on its way, and for nothing else. When the feed has ended
 //!     for good, a writer stores what it has, and a standby waits until the log has all, or takes over.
@@ -127,6 +132,8 @@ pub struct Machine {
     batch: Option<Batch>,
     /// The id that should follow the tail after a takeover.
     expected: Option<String>,
+    /// The id that this relay started the log with.
+    first: Option<String>,
     /// What the relay ends with when all that it received before is stored.
     ending: Option<Failure>,
     /// The feed that is connected is no longer the one to follow.
@@ -161,6 +168,7 @@ impl Machine {
             buffer: Buffer::default(),
             batch: None,
             expected: None,
+            first: None,
             ending: None,
             reconnecting: false,
             feed_ended: false,
@@ -256,7 +264,7 @@ impl Machine {
                 self.tail = held.tail;
                 self.moved = now;
                 self.notice(Notice::Opened(self.tail.clone()));
-                if self.config.no_ids {
+                if self.config.no_ids || self.tail == Tail::default() {
                     return self.write(held.recent, now);
                 }
                 self.replays = Replays::new(self.config.recent, held.recent);
@@ -265,7 +273,10 @@ impl Machine {
                 self.connect(self.tail.id.clone());
             }
             State::Opening if held.tail == self.tail && !self.missing.is_stored(&held.recent) => {
-                self.expected = std::mem::take(&mut self.missing).into_next();
+                let next = std::mem::take(&mut self.missing).into_next();
+                // Rule 14: a log that lost everything has to start again as it did before.
+                let first = || self.first.clone().filter(|_| self.tail.pos == 0);
+                self.expected = next.or_else(first);
                 self.write(held.recent, now);
             }
             State::Opening => {

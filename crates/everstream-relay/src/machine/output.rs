@@ -121,7 +121,7 @@ pub enum Notice {
         why: String,
     },
     /// After a takeover the feed didn't continue with the event that this relay had received as the
-    /// next one: the feed no longer has it. The log has a gap after this id.
+    /// next one: the feed no longer has it. The log has a gap after this id, or its start is missing.
     Gap {
         /// The last id before the gap.
         after: Option<String>,
@@ -183,11 +183,14 @@ pub enum Failure {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Notice::Opened(tail) if *tail == Tail::default() => {
+                f.write_str("the log is empty: starting it")
+            }
             Notice::Opened(tail) => write!(f, "the log ends with {tail}"),
             Notice::TakingOver => f.write_str("the log is missing events: taking over"),
             Notice::NotNeeded => f.write_str("another relay is writing: still the standby"),
-            Notice::Active => f.write_str("the active relay now"),
-            Notice::Conflict => f.write_str("another relay is writing: the standby now"),
+            Notice::Active => f.write_str("now the active relay"),
+            Notice::Conflict => f.write_str("another relay is writing: now the standby"),
             Notice::Unknown(error) => {
                 let error = Plain(&**error);
                 write!(f, "a batch may have been stored, asking the log: {error}")
@@ -196,6 +199,11 @@ impl fmt::Display for Notice {
                 write!(f, "the log isn't available, retrying: {}", Plain(&**error))
             }
             Notice::Available => f.write_str("the log is available again"),
+            Notice::WentBack { from, to } if to.pos == 0 => write!(
+                f,
+                "warning: the log ended with {from} and is empty now: the feed is read again, and events that it \
+                 no longer sends are missing"
+            ),
             Notice::WentBack { from, to } => write!(
                 f,
                 "the log ended with {from} and now ends with {to}: the feed is read again from there"
@@ -209,6 +217,15 @@ impl fmt::Display for Notice {
                 f,
                 "stored a placeholder for the event with {}: {why}",
                 IdOf(id.as_deref())
+            ),
+            Notice::Gap {
+                after: None,
+                expected,
+                received,
+            } => write!(
+                f,
+                "events are missing at the start of the log: the feed sent id {expected} first before, and id \
+                 {received} now"
             ),
             Notice::Gap {
                 after,

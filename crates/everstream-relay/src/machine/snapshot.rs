@@ -70,9 +70,9 @@ pub struct Snapshot {
     pub received: u64,
     /// How many records this relay stored, placeholders among them.
     pub stored: u64,
-    /// How often another writer, or a log that went back, won.
+    /// How often the log didn't end as expected, because of another writer or a failover.
     pub conflicts: u64,
-    /// How many appends had an outcome that the log had to be asked for.
+    /// How many appends had an outcome that was unknown until the log was read again.
     pub unknown: u64,
     /// How many repeated events were dropped.
     pub skipped: u64,
@@ -88,9 +88,9 @@ pub struct Snapshot {
     pub last_append: Option<Duration>,
     /// How many of them took as long as each of [`APPEND_BOUNDS`] at most, and longer than the one before it.
     pub append_buckets: [u64; APPEND_BOUNDS.len()],
-    /// How many records wait to be stored, those of a batch on its way among them.
+    /// How many records wait to be stored, including those of a batch that was sent.
     pub waiting: usize,
-    /// How long the oldest event that isn't known to be stored has been here.
+    /// The age of the oldest event that isn't known to be stored.
     pub lag: Option<Duration>,
     /// When the last event was received.
     pub last_event: Option<SystemTime>,

@@ -164,6 +164,9 @@ impl Machine {
             return;
         };
         self.counts.stored += count as u64;
+        if self.tail.pos == 0 {
+            self.first = batch.records.first().and_then(|it| it.id.clone());
+        }
         self.tail = Tail {
             pos: self.tail.pos + count as u64,
             id: last.id.clone(),

@@ -31,7 +31,8 @@ impl Tables {
             return Err(UrlError::new(message));
         }
         if names.last() == Some(&CURSORS) {
-            let message = format!("the table {CURSORS} is that of the cursors: name another one");
+            let message =
+                format!("the table {CURSORS} is reserved for the cursors: name another one");
             return Err(UrlError::new(message));
         }
         if feed.contains('\0') {
@@ -141,7 +142,7 @@ impl Tables {
             let (other_feed, other_events): (String, String) = (row.try_get(0)?, row.try_get(1)?);
             if &other_feed != feed {
                 return Err(Problem::Setup(format!(
-                    "the table {events} is that of the feed {other_feed:?}: each feed needs its own"
+                    "the table {events} belongs to the feed {other_feed:?}: each feed needs its own"
                 )));
             }
             if &other_events != events {

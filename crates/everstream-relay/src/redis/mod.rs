@@ -28,6 +28,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Redis accepts 512 MB, unless `proto-max-bulk-len` says otherwise.
 const MAX_RECORD_BYTES: usize = 64 << 20;
 
+/// After this many responses in a row that aren't ones of Redis, the address is taken to be wrong.
+const MAX_MISREAD: u32 = 3;
+
 /// Stores records in a stream of Redis: fields `data`, `sse-id`, `sse-event`, `sse-pos`.
 ///
 /// Where the stream ends is in a hash, whose key is that of the stream in braces and `:cursor`. Of a
@@ -50,6 +53,8 @@ pub struct RedisSink {
     max_record_bytes: usize,
     /// The server's, if the user may know it.
     server_limit: usize,
+    /// How many responses in a row weren't ones of Redis.
+    misread: u32,
     connection: Option<MultiplexedConnection>,
 }
 
@@ -81,6 +86,7 @@ impl RedisSink {
             timeout: TIMEOUT,
             max_record_bytes: MAX_RECORD_BYTES,
             server_limit: usize::MAX,
+            misread: 0,
             connection: None,
         })
     }
@@ -170,6 +176,18 @@ impl RedisSink {
         Ok(())
     }
 
+    /// Whether trying again may help. A response that isn't one of Redis may have been cut off, so only
+    /// several in a row are final.
+    fn may_pass(&mut self, error: &RedisError) -> bool {
+        match is_no_redis(error) {
+            true => {
+                self.misread += 1;
+                self.misread < MAX_MISREAD
+            }
+            false => is_passing(error),
+        }
+    }
+
     fn limit(&self) -> usize {
         self.max_record_bytes.min(self.server_limit)
     }
@@ -194,7 +212,7 @@ impl RedisSink {
             Ok(Err(error)) => {
                 self.connection = None;
                 let text = explain(&error).into();
-                return Err(match is_passing(&error) {
+                return Err(match self.may_pass(&error) {
                     true => SinkError::Unavailable(text),
                     false => SinkError::Unusable(text),
                 });
@@ -204,6 +222,7 @@ impl RedisSink {
                 return Err(SinkError::Unavailable(self.no_answer().into()));
             }
         };
+        self.misread = 0;
         let pos = match pos.map(|text| text.parse::<u64>()) {
             Some(Ok(pos)) => pos,
             None if entries == 0 => 0,
@@ -276,7 +295,10 @@ impl Sink for RedisSink {
         let records = step(batch);
         let outcome = timeout(self.timeout, self.store(after, records)).await;
         let error = match outcome {
-            Ok(Ok(Some(count))) => return Ok(end_of(after, &records[..count.min(records.len())])),
+            Ok(Ok(Some(count))) => {
+                self.misread = 0;
+                return Ok(end_of(after, &records[..count.min(records.len())]));
+            }
             Ok(Ok(None)) => return Err(AppendError::Conflict),
             Ok(Err(Sent::Refused(error))) => return Err(error),
             Ok(Err(Sent::Not(error))) if is_too_large(&error) => {
@@ -287,7 +309,7 @@ impl Sink for RedisSink {
                     why: explain(&error),
                 }
             }
-            Ok(Err(Sent::Not(error))) if is_passing(&error) => {
+            Ok(Err(Sent::Not(error))) if self.may_pass(&error) => {
                 AppendError::Unavailable(explain(&error).into())
             }
             Ok(Err(Sent::Not(error))) => AppendError::Unusable(explain(&error).into()),
@@ -344,16 +366,20 @@ fn optional(command: &mut Cmd, value: Option<&str>) {
         .arg(value.unwrap_or_default());
 }
 
+/// Whether the response isn't one of Redis, or was cut off.
+fn is_no_redis(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType
+    )
+}
+
 /// Whether waiting may help. Of the errors of the server, those about the user and the keys are final.
 fn is_passing(error: &RedisError) -> bool {
     let about_the_user = [
         ErrorKind::AuthenticationFailed,
         ErrorKind::InvalidClientConfig,
     ];
-    let is_no_redis = matches!(
-        error.kind(),
-        ErrorKind::Parse | ErrorKind::UnexpectedReturnType
-    );
     let final_codes = [
         "WRONGTYPE",
         "NOAUTH",
@@ -363,7 +389,6 @@ fn is_passing(error: &RedisError) -> bool {
         "MOVED",
     ];
     !about_the_user.contains(&error.kind())
-        && !is_no_redis
         && !error.code().is_some_and(|code| final_codes.contains(&code))
         // These have no code of their own.
         && !error.detail().is_some_and(|it| {
@@ -430,7 +455,7 @@ fn explain(error: &RedisError) -> String {
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType
         ) =>
         {
-            "the server's answer isn't one of Redis; check the address".to_owned()
+            "the server doesn't answer like Redis; check the address".to_owned()
         }
         _ => error.to_string(),
     }

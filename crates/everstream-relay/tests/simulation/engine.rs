@@ -17,6 +17,8 @@ pub(crate) struct Engine {
     pub(crate) log: Vec<u64>,
     /// How many entries of the log have been looked at.
     pub(crate) checked: usize,
+    /// A failover lost everything.
+    pub(crate) was_emptied: bool,
 }
 
 /// What a command came to.
@@ -78,7 +80,9 @@ impl Engine {
     /// A replica takes over that doesn't have the last records.
     pub(crate) fn fail_over(&mut self, random: &mut Random) {
         let lost = random.below(12) as usize;
-        self.log.truncate(self.log.len().saturating_sub(lost));
+        let kept = self.log.len().saturating_sub(lost);
+        self.was_emptied |= kept == 0 && !self.log.is_empty();
+        self.log.truncate(kept);
         self.checked = self.checked.min(self.log.len());
     }
 }

@@ -7,6 +7,8 @@ use super::Random;
 /// Events are numbers from 1; their ids are these numbers.
 pub(crate) struct Feed {
     pub(crate) published: u64,
+    /// A client without an id gets the events that are published from then on, instead of all.
+    pub(crate) begins_now: bool,
     /// It no longer has this one and those before.
     pub(crate) forgotten: u64,
     /// Those that it skipped when a client resumed after an id that it didn't know.
@@ -60,9 +62,11 @@ impl Client {
                 feed.left_out.extend(feed.forgotten + 1..=feed.published);
                 feed.published + 1
             }
+            None if feed.begins_now => feed.published + 1,
             _ => feed.forgotten + 1,
         };
-        if known && faulty && random.one_in(3) {
+        // The log may begin later than what such a feed would repeat.
+        if known && faulty && !feed.begins_now && random.one_in(3) {
             // More than was asked for, but what the relay can recognize.
             next = next.saturating_sub(random.below(20));
         }

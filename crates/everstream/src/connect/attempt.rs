@@ -390,10 +390,10 @@ pub(super) fn parse_header(
     sensitive: bool,
 ) -> Result<(HeaderName, HeaderValue), Error> {
     let parsed = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| Error::config("header", format!("{name:?} can't be a header's name")))?;
+        .map_err(|_| Error::config("header", format!("{name:?} isn't a valid header name")))?;
     // With a wrong length, the server would wait for more, or take the next request for part of the body.
     if parsed == CONTENT_LENGTH || parsed == TRANSFER_ENCODING {
-        let problem = format!("{name:?} follows from the body and can't be set");
+        let problem = format!("{name:?} is computed from the body and can't be set");
         return Err(Error::config("header", problem));
     }
     if cfg!(target_family = "wasm") && is_set_by_browser(&parsed) {
@@ -404,7 +404,7 @@ pub(super) fn parse_header(
     let mut value = value.ok_or_else(|| {
         Error::config(
             "header",
-            format!("the value of {name:?} holds control characters"),
+            format!("the value of {name:?} contains control characters"),
         )
     })?;
     // This marks what the user declared as sensitive; `everstream_http::exchange` adds credentials.

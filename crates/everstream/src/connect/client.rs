@@ -204,7 +204,7 @@ impl PendingAttempt {
                 Output::Failed(fault) => return Err(fault),
                 // Not reached: these follow a response head, after which this function returns.
                 Output::Stream(_) | Output::ReadError { .. } => {
-                    return Err(Fault::Source("the response was taken already".into()));
+                    return Err(Fault::Source("the response has already been taken".into()));
                 }
             }
         }
@@ -284,13 +284,17 @@ impl PendingAttempt {
             match self.exchange.poll_output() {
                 Output::Stream(coding) => {
                     let Some(body) = body.take() else {
-                        return Err(Fault::Source("the body was taken already".into()));
+                        return Err(Fault::Source("the body has already been taken".into()));
                     };
                     return Ok(connection(self.exchange.start(), body, coding));
                 }
                 Output::ReadError { coding, deadline } => {
                     let error = error.get_or_insert_with(|| ErrorBody::new(body.take(), coding));
-                    let next = with_deadline(self.epoch, Some(deadline), pin!(error.next())).await;
+                    // A body that is always ready would never let the timer end it.
+                    let next = match self.now() < deadline {
+                        true => with_deadline(self.epoch, Some(deadline), pin!(error.next())).await,
+                        false => None,
+                    };
                     match next {
                         Some(Some(Ok(bytes))) => self.exchange.handle_body(&bytes),
                         Some(None | Some(Err(_))) => self.exchange.handle_body_end(),

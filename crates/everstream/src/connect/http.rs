@@ -117,6 +117,8 @@ impl Http {
     /// `Accept`, `Accept-Encoding`, `Cache-Control` and `User-Agent` replace the client's defaults.
     /// `Last-Event-ID` is replaced once the client knows an id.
     ///
+    /// When a redirect leads to another origin, the header isn't sent there, unless it is one that describes
+    /// the request or the expected response, such as `Accept`: see [`header_scope`](Self::header_scope).
     /// `Authorization`, `Cookie` and `Proxy-Authorization` count as [sensitive](Self::sensitive_header).
     /// `Host` replaces that of the URL; over HTTP/2 it is sent as `:authority`.
     ///
@@ -133,8 +135,8 @@ impl Http {
         self.add_header(name.as_ref(), value.try_into().ok(), false)
     }
 
-    /// Adds a header that is a secret: it is never printed, and it isn't sent when a redirect leads to
-    /// another origin.
+    /// Adds a header that is a secret: it is never printed, and never sent to another origin, whatever
+    /// [`header_scope`](Self::header_scope) says.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed")
@@ -272,6 +274,9 @@ impl Http {
     /// body. The attempt that it returns is sent. Whether the request may be repeated depends on the method
     /// of that attempt: see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
     ///
+    /// If this is called more than once, the functions run in that order, each with the attempt that the one
+    /// before returned.
+    ///
     /// If the function returns an error, the attempt fails with [`Fault::Setup`](crate::Fault::Setup). As no
     /// request was sent, any request can be retried, if the error strategy says so. A
     /// [`Fault`](crate::Fault) is passed on unchanged; [`Fault::Request`](crate::Fault::Request) means that
@@ -300,11 +305,16 @@ impl Http {
             let prepared = hook(attempt);
             Box::pin(async { prepared.await.map_err(Into::into) })
         });
-        self.with(|settings| settings.hook = Some(hook))
+        self.with(|settings| {
+            settings.hook = Some(match settings.hook.take() {
+                Some(first) => in_order(first, hook),
+                None => hook,
+            });
+        })
     }
 
-    /// Sets how many redirects are followed in a row. Default: 10. Credentials and sensitive headers
-    /// aren't sent once a redirect leads to another origin.
+    /// Sets how many redirects are followed in a row. Default: 10. Your headers aren't sent once
+    /// a redirect leads to another origin: see [`header_scope`](Self::header_scope).
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").redirect_limit(0);
@@ -316,16 +326,15 @@ impl Http {
         self.with(|settings| settings.redirect_limit = limit)
     }
 
-    /// Sets which headers are withheld when a redirect leads to another origin. Default:
-    /// [`HeaderScope::Sensitive`]. [`Start::withheld_headers`](crate::Start::withheld_headers) names the
-    /// withheld headers.
+    /// Sets which headers are withheld when a redirect leads to another origin. Default: [`HeaderScope::All`].
+    /// [`Start::withheld_headers`](crate::Start::withheld_headers) names the withheld headers.
     ///
     /// ```
     /// use everstream::{HeaderScope, Http};
     ///
     /// let http = Http::new("https://example.com/feed")
-    ///     .header("x-team", "a")
-    ///     .header_scope(HeaderScope::All);
+    ///     .header("x-team", "a") // not a secret: other origins may see it
+    ///     .header_scope(HeaderScope::Sensitive);
     /// # drop(http);
     /// ```
     #[cfg(not(target_family = "wasm"))]
@@ -456,6 +465,14 @@ impl ConnectStrategy for Http {
     fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
         Ok(Box::new(self.create(context)?))
     }
+}
+
+/// Runs one hook after the other.
+fn in_order(first: Arc<Hook>, second: Arc<Hook>) -> Arc<Hook> {
+    Arc::new(move |attempt| {
+        let (prepared, second) = (first(attempt), second.clone());
+        Box::pin(async move { second(prepared.await?).await })
+    })
 }
 
 impl fmt::Debug for Http {

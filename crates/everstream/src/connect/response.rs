@@ -12,6 +12,9 @@ use super::connections;
 use super::decode::CODINGS;
 use super::{ClientContext, ConnectRequest, Connection, Http};
 
+/// The upper bound of [`Http::error_body_limit`].
+const MAX_ERROR_BODY: usize = 8 << 20;
+
 impl Http {
     /// Sends the request once, follows redirects, and returns the response, whether or not it is an
     /// event stream.
@@ -122,8 +125,8 @@ impl Http {
         self.with(|settings| settings.on_redirect = Some(Arc::new(report)))
     }
 
-    /// How many bytes of the body of an error response are kept, for
-    /// [`ErrorResponse::body`]. Default: 1024.
+    /// Sets how many bytes of the body of an error response are kept, for [`ErrorResponse::body`]. Default:
+    /// 1024; at most 8 MiB.
     ///
     /// Reading the body takes at most 2 s, whatever the limit is.
     ///
@@ -142,7 +145,7 @@ impl Http {
     /// ```
     #[must_use]
     pub fn error_body_limit(self, bytes: usize) -> Self {
-        self.with(|settings| settings.error_body = bytes)
+        self.with(|settings| settings.error_body = bytes.min(MAX_ERROR_BODY))
     }
 }
 

@@ -20,6 +20,7 @@ for_both_clients!(
     query_parameters_are_added_in_order,
     a_hook_can_set_a_token_for_each_attempt,
     a_hook_sees_the_number_and_the_id,
+    hooks_run_in_the_order_in_which_they_were_added,
     a_hook_can_change_url_and_query,
     a_hook_adds_and_sets_headers_and_parameters,
     a_hook_can_change_method_and_body,
@@ -196,6 +197,30 @@ fn a_hook_sees_the_number_and_the_id<C: Client>() {
     assert_eq!(server.requests()[1].header("x-seen"), Some("2 Some(\"1\")"));
 }
 
+fn hooks_run_in_the_order_in_which_they_were_added<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/"))
+        .before_attempt(|attempt: Attempt| async {
+            let attempt = attempt.set_header("x-order", "first");
+            Ok::<_, io::Error>(attempt.bearer_token("token"))
+        })
+        .before_attempt(|attempt: Attempt| async {
+            Ok::<_, io::Error>(attempt.header("x-order", "second"))
+        });
+    C::quick(http).event_data();
+    let request = &server.requests()[0];
+    let order: Vec<_> = request.header_values("x-order").collect();
+    assert_eq!(order, [&b"first"[..], b"second"]);
+    assert_eq!(request.header("authorization"), Some("Bearer token"));
+
+    // After an error the next one isn't called.
+    let http = Http::new(server.url("/"))
+        .before_attempt(|_| async { Err::<Attempt, _>(io::Error::other("no token")) })
+        .before_attempt(|_| async { Err::<Attempt, _>(io::Error::other("called")) });
+    let fault = C::quick(http).expect_error();
+    assert!(matches!(&fault, Fault::Setup(cause) if cause.to_string().contains("no token")));
+}
+
 fn a_hook_can_change_url_and_query<C: Client>() {
     let server = serve();
     let other = server.url("/other?a=1&b=2&a=3");
@@ -261,10 +286,10 @@ fn types_of_the_crates_http_and_url_are_accepted<C: Client>() {
     C::quick(http).event_data();
     let (sent, followed) = (&home.requests()[0], &other.requests()[0]);
     assert_eq!(sent.method, "POST");
+    let teams: Vec<_> = sent.header_values("x-team").collect();
+    assert_eq!(teams, [b"a", b"b"]);
     for request in [sent, followed] {
         assert_eq!(request.header("accept-language"), Some("en"));
-        let teams: Vec<_> = request.header_values("x-team").collect();
-        assert_eq!(teams, [b"a", b"b"]);
     }
     // Values marked as sensitive are treated as secrets.
     for name in ["x-key", "x-key-2"] {

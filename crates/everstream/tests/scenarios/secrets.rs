@@ -1,6 +1,6 @@
 //! Secrets aren't sent to another origin after a redirect, and are never printed.
 
-use everstream::{Error, Fault, Http, SseClient};
+use everstream::{Error, Fault, HeaderScope, Http, SseClient};
 use everstream_testing::{Reply, Request, Server};
 
 use crate::support::{Client, for_both_clients};
@@ -14,6 +14,7 @@ for_both_clients!(
     user_info_becomes_a_secret_header,
     basic_auth_is_a_secret_header,
     secrets_are_not_sent_even_if_the_redirect_keeps_the_body,
+    other_headers_follow_a_redirect_only_if_asked_for,
     secrets_are_not_printed,
 );
 
@@ -33,14 +34,16 @@ fn with_secrets(url: String) -> Http {
         .sensitive_header("X-Api-Key", "hidden")
         .sensitive_header("x-key-2", "hidden")
         .header("X-Team", "a")
+        .header("Accept-Language", "en")
 }
 
+/// A header that isn't marked as a secret stays with its origin, too: it may be an unmarked secret.
 #[track_caller]
 fn assert_secrets(request: &Request, expected: bool) {
-    for name in SECRETS {
+    for name in SECRETS.iter().chain(&["x-team"]) {
         assert_eq!(request.header(name).is_some(), expected, "{name}");
     }
-    assert_eq!(request.header("x-team"), Some("a"), "not a secret");
+    assert_eq!(request.header("accept-language"), Some("en"));
 }
 
 fn secrets_are_not_sent_to_another_origin<C: Client>() {
@@ -103,6 +106,7 @@ fn secrets_from_a_hook_are_not_sent_to_another_origin<C: Client>() {
         let attempt = attempt.bearer_token("hidden").header("Cookie", "hidden");
         let attempt = attempt
             .header("Proxy-Authorization", "hidden")
+            .header("Accept-Language", "en")
             .header("X-Team", "a");
         let attempt = attempt.set_sensitive_header("X-Api-Key", "hidden");
         Ok::<_, std::io::Error>(attempt.set_sensitive_header("X-Key-2", "hidden"))
@@ -178,6 +182,28 @@ fn secrets_are_not_sent_even_if_the_redirect_keeps_the_body<C: Client>() {
     C::quick(http).event_data();
     assert_eq!(other.requests()[0].body, b"prompt");
     assert_secrets(&other.requests()[0], false);
+}
+
+fn other_headers_follow_a_redirect_only_if_asked_for<C: Client>() {
+    for (scope, expected) in [
+        (None, None),
+        (Some(HeaderScope::All), None),
+        (Some(HeaderScope::Sensitive), Some("a")),
+    ] {
+        let (home, other) = (Server::start(), Server::start());
+        home.otherwise(Reply::redirect(307, other.url("/")));
+        other.otherwise(Reply::stream().event("a").stall());
+        let mut http = with_secrets(home.url("/"));
+        if let Some(scope) = scope {
+            http = http.header_scope(scope);
+        }
+        C::quick(http).event_data();
+        let request = &other.requests()[0];
+        assert_eq!(request.header("x-team"), expected, "{scope:?}");
+        for name in SECRETS {
+            assert_eq!(request.header(name), None, "{scope:?} {name}");
+        }
+    }
 }
 
 fn secrets_are_not_printed<C: Client>() {

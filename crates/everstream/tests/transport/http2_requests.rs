@@ -103,7 +103,7 @@ fn connection_headers_are_not_sent() {
         let http = Http::new("http://localhost/").header(name, "1");
         let error = builder(http).build().unwrap_err();
         assert!(
-            error.to_string().contains("follows from the body"),
+            error.to_string().contains("is computed from the body"),
             "{error}"
         );
     }

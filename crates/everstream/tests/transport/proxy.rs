@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use everstream::{Error, Fault, HeaderScope, Http, SseClient, blocking};
+use everstream::{Error, Fault, Http, SseClient, blocking};
 use everstream_http::FailureKind;
 use everstream_testing::{Reply, Server};
 
@@ -59,7 +59,6 @@ fn headers_are_kept_but_secrets_withheld_when_upgraded_to_https() {
     both(|kind| {
         let http = Http::new("http://feed.test/events")
             .root_certificates(authority.pem())
-            .header_scope(HeaderScope::All)
             .header("X-Team", "a")
             .sensitive_header("X-Api-Key", "secret")
             .proxy(proxy.url());

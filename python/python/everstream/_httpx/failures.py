@@ -7,7 +7,16 @@ import socket
 import ssl
 from typing import Any
 
-from .._disconnect import BAD_HOST, MID_RESPONSE, NO_RESPONSE, causes, closed, disconnect, errno
+from .._disconnect import (
+    BAD_HOST,
+    MID_RESPONSE,
+    NO_RESPONSE,
+    causes,
+    closed,
+    disconnect,
+    errno,
+    mark_settings,
+)
 from .._native import Exchange, redact_url
 from ..errors import ReadError, SSEError
 
@@ -46,7 +55,7 @@ def before_response(library: Any, error: Exception, exchange: Exchange) -> Excep
     if number is not None and isinstance(failure, OSError):
         failure.errno = number
     failure.__cause__ = cause
-    return failure
+    return mark_settings(failure, error)
 
 
 def mid_response(library: Any, error: Exception) -> SSEError:

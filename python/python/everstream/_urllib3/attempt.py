@@ -7,7 +7,7 @@ from typing import Any
 import urllib3
 from urllib3 import exceptions as u3
 
-from .._disconnect import BAD_HOST, NO_RESPONSE, disconnect, errno
+from .._disconnect import BAD_HOST, NO_RESPONSE, disconnect, errno, mark_settings
 from .._native import Exchange, redact_url
 from .._originals import reason_of, refined
 from ..config import ConnectionResult
@@ -121,7 +121,7 @@ class Attempt:
         number = errno(error)
         if number is not None and isinstance(failure, OSError):
             failure.errno = number
-        return failure
+        return mark_settings(failure, error)
 
 
 def raw_headers(response: urllib3.BaseHTTPResponse) -> list[tuple[bytes, bytes]]:

@@ -40,10 +40,9 @@ class RequestOptions(TypedDict, total=False):
     body: str | bytes | None
     json: Any
     params: QueryParams
-    auth: Credentials | Callable[[], Credentials | Awaitable[Credentials]]
     sensitive_headers: Iterable[str] | None
     connect_timeout: float | Unset | None
-    proxy: str | None
+    proxy: str | Literal[False] | None
     verify: bool | File
     cert: File | tuple[File, File] | None
     http2: bool | None
@@ -52,13 +51,22 @@ class RequestOptions(TypedDict, total=False):
 
 
 class HttpOptions(RequestOptions, StreamOptions, total=False):
-    """The options of ``ConnectStrategy.http`` and ``AsyncConnectStrategy.http``."""
+    """The options of ``ConnectStrategy.http``."""
+
+    auth: Credentials | Callable[[], Credentials]
+
+
+class AsyncHttpOptions(RequestOptions, StreamOptions, total=False):
+    """The options of ``AsyncConnectStrategy.http``."""
+
+    auth: Credentials | Callable[[], Credentials | Awaitable[Credentials]]
 
 
 class ClientOptions(RequestOptions, total=False):
     """What ``SSEClient`` passes to ``ConnectStrategy.http``."""
 
     headers: Headers | Callable[[], Headers | None] | None
+    auth: Credentials | Callable[[], Credentials]
     pool: Any
     urllib3_request_options: Mapping[str, Any] | None
     query_params: Callable[[], QueryParams] | None
@@ -69,6 +77,7 @@ class AsyncClientOptions(RequestOptions, total=False):
     """What ``AsyncSSEClient`` passes to ``AsyncConnectStrategy.http``."""
 
     headers: Headers | Callable[[], Headers | Awaitable[Headers | None] | None] | None
+    auth: Credentials | Callable[[], Credentials | Awaitable[Credentials]]
     session: Any
     aiohttp_request_options: Mapping[str, Any] | None
     query_params: Callable[[], QueryParams] | None

@@ -83,9 +83,14 @@ class HttpRequest:
         )
         self._take_body(options)
         self._take_tls(options)
-        self.proxy: str | None = options.get("proxy")
+        proxy = options.get("proxy")
+        #: Whether a proxy may be used: the one that is set, or the system's.
+        self.use_proxy = proxy is not False
+        self.proxy: str | None = proxy if self.use_proxy else None
         if self.proxy is not None and not isinstance(self.proxy, str):
-            raise TypeError(f"proxy must be a URL, not {describe(self.proxy)}")
+            raise TypeError(
+                f"proxy must be a URL, or False for no proxy, not {describe(self.proxy)}"
+            )
         self.http2: bool | None = options.get("http2")
         for name, value in (("headers", headers), ("auth", self._auth)):
             if not is_async and inspect.iscoroutinefunction(value):
@@ -166,7 +171,7 @@ class HttpRequest:
     def refuse_settings_of(self, what: str, *details: str) -> None:
         """Raises ``TypeError`` for options that the user's pool or client has itself."""
         given = {
-            "proxy": self.proxy is not None,
+            "proxy": self.proxy is not None or not self.use_proxy,
             "verify": not self._is_verified or self._authorities is not None,
             "cert": self._identity is not None,
             "http2": self.http2 is not None,
@@ -204,6 +209,7 @@ class HttpRequest:
             any_content_type=self._any_content_type,
             cookies=self.cookies,
             proxy=self.proxy,
+            use_proxy=self.use_proxy,
             verify=self._is_verified,
             certificates=self._authorities,
             identity=self._identity,
@@ -256,9 +262,11 @@ class HttpRequest:
         if callable(self._headers):
             with _as_setup_error("headers"):
                 headers = header_pairs(_no_awaitable("headers", self._headers()))
+            _check_values("headers", headers)
         if callable(self._auth):
             with _as_setup_error("auth"):
                 auth = authorization(_no_awaitable("auth", self._auth()))
+            _check_values("auth", with_header([], "Authorization", auth))
         return self._combined(headers, auth)
 
     async def fresh_headers_async(self) -> HeaderPairs | None:
@@ -270,10 +278,12 @@ class HttpRequest:
             with _as_setup_error("headers"):
                 found = self._headers()
                 headers = header_pairs(await found if inspect.isawaitable(found) else found)
+            _check_values("headers", headers)
         if callable(self._auth):
             with _as_setup_error("auth"):
                 found = self._auth()
                 auth = authorization(await found if inspect.isawaitable(found) else found)
+            _check_values("auth", with_header([], "Authorization", auth))
         return self._combined(headers, auth)
 
     def _combined(self, headers: HeaderPairs | None, auth: str | None) -> HeaderPairs:
@@ -334,6 +344,16 @@ def _as_setup_error(name: str) -> Any:
         with contextlib.suppress(Exception):
             error._everstream_unsent = True  # type: ignore[attr-defined]
         raise
+
+
+def _check_values(name: str, headers: HeaderPairs) -> None:
+    """Raises ``RequestSetupError`` if the function returned a value that can't be sent."""
+    try:
+        _native.check_header_values(headers)
+    except ValueError as error:
+        raise RequestSetupError(
+            f"no request was sent: the function for {name} returned an invalid value: {error}"
+        ) from error
 
 
 def _no_awaitable(name: str, found: Any) -> Any:

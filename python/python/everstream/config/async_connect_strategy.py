@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _native
 from .._wait import wait
 from ._checks import describe
-from ._options import Headers, HttpOptions, QueryParams, Stream
+from ._options import AsyncHttpOptions, Headers, QueryParams, Stream
 from ._request import HttpRequest
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class AsyncConnectStrategy:
         query_params: Callable[[], QueryParams] | None = None,
         *,
         client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
-        **options: Unpack[HttpOptions],
+        **options: Unpack[AsyncHttpOptions],
     ) -> AsyncConnectStrategy:
         """Streams over HTTP.
 

@@ -222,7 +222,7 @@ class ConnectStrategy:
             ``http`` to ``https``
         :param connect_timeout: how many seconds connecting may take; ``None`` or 0: as long as the
             system allows. Unset: 10.
-        :param proxy: the URL of a proxy, used instead of the system's
+        :param proxy: the URL of a proxy, used instead of the system's; ``False``: no proxy
         :param verify: the path of a PEM file with certificates to trust in addition to the
             system's, or ``False`` to accept any certificate
         :param cert: the path of a PEM file with a client certificate and its key, or a pair of

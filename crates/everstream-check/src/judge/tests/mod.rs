@@ -1,5 +1,6 @@
 //! Each check, by changing one thing about a server without problems.
 
+mod buffering;
 mod stream;
 
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use everstream::Headers;
 
 use super::Level::{self, Fail, Skip, Warn};
-use super::{Check, judge};
+use super::{Check, Setting, judge};
 use crate::anatomy::Anatomy;
 use crate::observed::{
     Answer, End, Observed, Preflight, Redirect, Repeat, Response, Resume, Stream, Trouble,
@@ -257,6 +258,15 @@ fn headers_for_caches_and_proxies() {
         "no-transform",
         Warn,
     );
+    let mut proxied = good();
+    proxied.response.as_mut().unwrap().headers =
+        headers(&[("cache-control", "no-store"), ("server", "nginx/1.2")]);
+    let mut findings = judge(&proxied).into_iter();
+    let said = findings.find(|it| it.id == "no-transform").unwrap();
+    assert_eq!(
+        said.observed,
+        "Cache-Control lacks no-transform, behind a proxy (server: nginx/1.2)"
+    );
     with_headers(&[("x-accel-buffering", "")], "proxy-buffering", Skip);
     with_headers(&[("x-accel-buffering", "yes")], "proxy-buffering", Warn);
     with_headers(&[("age", "7")], "proxies", Fail);
@@ -447,29 +457,6 @@ fn a_refused_origin_is_reported_with_the_answer_without_it() {
     assert_eq!(objections(&observed), [("cors", Fail)]);
     observed.origin_chosen = false;
     assert_eq!(objections(&observed), [("cors", Skip)]);
-}
-
-#[test]
-fn a_proxy_that_answers_for_a_stream_that_does_not_arrive_buffers_it() {
-    let mut observed = Observed {
-        trouble: Some(Trouble {
-            what: "no response in 20 s".into(),
-            hint: None,
-            kind: TroubleKind::Silence,
-        }),
-        head: Some(Response {
-            headers: [("server", "nginx/1.26.3")].into_iter().collect(),
-            ..Response::default()
-        }),
-        ..Observed::default()
-    };
-    let bad = |observed: &Observed| {
-        let all = objections(observed).into_iter();
-        all.filter(|(_, level)| *level != Skip).collect::<Vec<_>>()
-    };
-    assert_eq!(bad(&observed), [("proxy-buffering", Fail)]);
-    observed.head = Some(Response::default());
-    assert_eq!(bad(&observed), [("reachable", Fail)]);
 }
 
 #[test]

@@ -201,9 +201,29 @@ fn silence_before_a_break_counts() {
     assert_eq!(heartbeat, Warn);
     let (said, fix, heartbeat) = broke(2600);
     assert_eq!(said, "broke after 2.60 s of silence: reset");
-    assert!(fix.contains("haproxy"), "{fix}");
+    for limit in [
+        "nginx: proxy_read_timeout",
+        "haproxy: timeout server, timeout client",
+    ] {
+        assert!(fix.contains(limit), "{fix}");
+    }
     assert_eq!(heartbeat, Skip);
     assert_eq!(broke(100).0, "broke: reset");
+}
+
+#[test]
+fn a_longer_duration_is_suggested_only_if_the_whole_duration_was_too_short() {
+    let setting = |whole_duration, time| {
+        let mut observed = good();
+        observed.whole_duration = whole_duration;
+        observed.stream = Some(watched(&[(0, "data: x\n\n")], time, End::Open));
+        let mut findings = judge(&observed).into_iter();
+        let heartbeat = findings.find(|it| it.id == "heartbeat");
+        heartbeat.unwrap().setting
+    };
+    assert_eq!(setting(true, 20_000), Some(Setting::Duration));
+    assert_eq!(setting(true, 70_000), None);
+    assert_eq!(setting(false, 300), None, "the count ended it");
 }
 
 #[test]

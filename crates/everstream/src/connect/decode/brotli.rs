@@ -58,7 +58,7 @@ impl Decode for Brotli {
         }
         match input.is_empty() {
             true => Ok(()),
-            false => Err("there is something after the end".into()),
+            false => Err("there is data after the end".into()),
         }
     }
 

@@ -67,7 +67,7 @@ impl Gzip {
             Part::Header => {
                 match (index, byte) {
                     (0, 0x1f) | (1, 0x8b) | (2, 8) => {}
-                    (0..=2, _) => return Err("a header isn't one of gzip".into()),
+                    (0..=2, _) => return Err("a header isn't a gzip header".into()),
                     (3, flags) if flags & RESERVED != 0 => {
                         return Err("a header has unknown flags".into());
                     }

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::thread;
 
 use everstream_http::{Failure, FailureKind};
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::sync::{Semaphore, oneshot};
 use url::{Host, Url};
 
 use crate::connect::transport::AddressFamily;
 use crate::error::Error;
 
 /// How many lookups run concurrently. The system's lookup blocks a thread, for many seconds if no name
-/// server answers, and without a limit lookups could occupy all of tokio's blocking threads.
+/// server answers, and without a limit there could be any number of such threads.
 const MAX_LOOKUPS: usize = 8;
 
-/// For the whole process, because the threads are shared, too.
+/// For the whole process.
 static LOOKUPS: Semaphore = Semaphore::const_new(MAX_LOOKUPS);
 
 /// The prefix of all messages of the standard library's lookup.
@@ -87,7 +87,8 @@ impl Resolver {
 }
 
 /// Dropping the future leaves the queue. A lookup that has begun keeps its permit until it ends, because
-/// it also keeps its thread.
+/// it also keeps its thread. The thread isn't one of tokio's blocking threads: a runtime that is dropped
+/// waits for those, so a program couldn't exit while a lookup hangs.
 async fn look_up<F>(
     permits: &'static Semaphore,
     name: &str,
@@ -105,19 +106,24 @@ where
         return Err(failure("the queue is closed"));
     };
     let owned = name.to_owned();
-    let found = spawn_blocking(move || {
+    let (sender, receiver) = oneshot::channel();
+    let lookup = move || {
         let found = system(&owned, port);
         drop(permit);
-        found
-    });
-    match found.await {
+        _ = sender.send(found);
+    };
+    let builder = thread::Builder::new().name("everstream-dns".to_owned());
+    if let Err(error) = builder.spawn(lookup) {
+        return Err(failure(&format!("can't start a thread: {error}")));
+    }
+    match receiver.await {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(failure("it has no address")),
         Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(error)) => {
             let text = error.to_string();
             Err(failure(text.strip_prefix(LOOKUP_PREFIX).unwrap_or(&text)))
         }
-        Err(_) => Err(failure("the runtime is shutting down")),
+        Err(_) => Err(failure("the lookup panicked")),
     }
 }
 

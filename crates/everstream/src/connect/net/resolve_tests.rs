@@ -220,3 +220,28 @@ async fn an_abandoned_lookup_keeps_its_permit_until_its_thread_is_free() {
     hanging.release();
     drop(PERMITS.acquire().await.unwrap());
 }
+
+#[test]
+fn dropping_the_runtime_does_not_wait_for_a_hanging_lookup() {
+    static PERMITS: Semaphore = Semaphore::const_new(1);
+    let hanging = Arc::new(HangingResolver::default());
+    let _release_on_drop = ReleaseOnDrop(hanging.clone());
+    let (in_lookup, in_thread) = (hanging.clone(), hanging.clone());
+    let (dropped, is_dropped) = std::sync::mpsc::channel();
+    let program = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.spawn(look_up(&PERMITS, "a.test", 80, move |_, _| {
+            in_lookup.wait();
+            Ok(Vec::new())
+        }));
+        while in_thread.lookups.load(Ordering::SeqCst) < 1 {
+            std::thread::yield_now();
+        }
+        drop(runtime);
+        dropped.send(()).unwrap();
+    });
+    let outcome = is_dropped.recv_timeout(std::time::Duration::from_secs(60));
+    hanging.release();
+    program.join().unwrap();
+    assert!(outcome.is_ok(), "the runtime waited for the lookup");
+}

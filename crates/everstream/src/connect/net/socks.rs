@@ -148,7 +148,7 @@ where
     match (version, code) {
         (0, GRANTED) => Ok(()),
         (0, 91) => Err(Problem::Refused("rejected or failed".to_owned())),
-        (0, 92 | 93) => Err(Problem::Unauthorized("wants to know another user")),
+        (0, 92 | 93) => Err(Problem::Unauthorized("requires a different user")),
         (0, code) => Err(Problem::Refused(format!("code {code}"))),
         _ => Err(Problem::NotSocks(4)),
     }
@@ -246,9 +246,9 @@ where
                 _ => Err(Problem::Unauthorized("rejected the credentials")),
             }
         }
-        (_, None) => Err(Problem::Unauthorized("wants credentials")),
+        (_, None) => Err(Problem::Unauthorized("requires credentials")),
         (_, Some(_)) => Err(Problem::Unauthorized(
-            "wants an authentication that is not supported",
+            "requires an authentication method that is not supported",
         )),
     }
 }

@@ -103,14 +103,19 @@ async fn failures_give_the_reason() {
             "socks5h://p.test",
             &b"\x05\xff"[..],
             auth,
-            "wants credentials",
+            "requires credentials",
         ),
-        ("socks5h://p.test", b"\x05\x02", auth, "wants credentials"),
+        (
+            "socks5h://p.test",
+            b"\x05\x02",
+            auth,
+            "requires credentials",
+        ),
         (
             "socks5h://me:x@p.test",
             b"\x05\xff",
             auth,
-            "wants an authentication that is not supported",
+            "requires an authentication method that is not supported",
         ),
         (
             "socks5h://me:x@p.test",
@@ -152,7 +157,7 @@ async fn failures_give_the_reason() {
             "socks4a://p.test",
             &[0, 93, 0, 0, 0, 0, 0, 0],
             auth,
-            "wants to know another user",
+            "requires a different user",
         ),
         (
             "socks4a://p.test",

@@ -80,7 +80,7 @@ fn malformed(problem: Malformed, proxy: &Proxy) -> Failure {
         Malformed::NotHttp => {
             format!("the proxy at {proxy} didn't answer with HTTP/1.1 or HTTP/1.0")
         }
-        problem => format!("invalid answer of the proxy at {proxy}: {problem}"),
+        problem => format!("invalid answer from the proxy at {proxy}: {problem}"),
     };
     Failure::new(FailureKind::Proxy, message)
 }
@@ -92,10 +92,10 @@ fn unauthorized(headers: &HeaderMap, proxy: &Proxy) -> Failure {
         .any(|name| name.eq_ignore_ascii_case("basic"));
     let what = match offered.first() {
         Some(other) if !has_basic => {
-            format!("wants {other} authentication, which is not supported")
+            format!("requires {other} authentication, which is not supported")
         }
         _ if proxy.authorization.is_some() => "rejected the credentials".to_owned(),
-        _ => "wants credentials".to_owned(),
+        _ => "requires credentials".to_owned(),
     };
     let message = format!("the proxy at {proxy} {what} (407)");
     Failure::new(FailureKind::ProxyAuthentication, message)

@@ -125,15 +125,15 @@ async fn a_refused_tunnel_reports_the_status() {
     assert_eq!(kind, FailureKind::Proxy);
     assert_eq!(
         text,
-        "invalid answer of the proxy at proxy.test:3128: the response has an invalid header name"
+        "invalid answer from the proxy at proxy.test:3128: the response has an invalid header name"
     );
 }
 
 #[tokio::test]
 async fn a_407_reports_what_the_proxy_requires() {
     for (url, challenges, expected) in [
-        ("http://p.test", "Basic realm=\"a\"", "wants credentials"),
-        ("http://p.test", "", "wants credentials"),
+        ("http://p.test", "Basic realm=\"a\"", "requires credentials"),
+        ("http://p.test", "", "requires credentials"),
         (
             "http://me:secret@p.test",
             "Basic realm=\"a\"",
@@ -142,17 +142,17 @@ async fn a_407_reports_what_the_proxy_requires() {
         (
             "http://me:secret@p.test",
             "Digest realm=\"a, Basic b\", nonce=\"x\"",
-            "wants Digest authentication, which is not supported",
+            "requires Digest authentication, which is not supported",
         ),
         (
             "http://p.test",
             "Negotiate",
-            "wants Negotiate authentication, which is not supported",
+            "requires Negotiate authentication, which is not supported",
         ),
         (
             "http://p.test",
             "Digest realm=\"a\", basic realm=b",
-            "wants credentials",
+            "requires credentials",
         ),
     ] {
         let header = match challenges {

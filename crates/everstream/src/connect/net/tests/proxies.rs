@@ -105,7 +105,7 @@ async fn a_refused_tunnel_reports_the_reason() {
         (
             "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic\r\n\r\n",
             FailureKind::ProxyAuthentication,
-            "wants credentials (407)",
+            "requires credentials (407)",
         ),
         (
             "nonsense\r\n\r\n",

@@ -34,7 +34,7 @@ async fn a_pinned_certificate_must_have_valid_names_and_dates_and_be_identical()
     let server = tls_server(nameless.config(&[])).await;
     assert_eq!(
         untrusted(&trusting(&nameless.certificate.pem()), server).await,
-        "the certificate of feed.test is for no host: it has no subject alternative name"
+        "the certificate of feed.test isn't valid for any host: it has no subject alternative name"
     );
     let mut expired = params("feed.test", "x");
     expired.not_before = date_time_ymd(2001, 1, 1);
@@ -108,7 +108,7 @@ fn a_self_signed_server_certificate_among_system_roots_is_not_trusted() {
     ];
     let output = in_child(child, &variables);
     std::fs::remove_file(roots).unwrap();
-    let expected = "the certificate of feed.test is not trusted: it is self-signed, or the certificate of an authority itself";
+    let expected = "the certificate of feed.test is not trusted: it is self-signed, or is itself a CA certificate";
     assert!(output.contains(expected), "{output}");
 }
 

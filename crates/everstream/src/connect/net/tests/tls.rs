@@ -82,7 +82,7 @@ async fn alpn_decides_whether_http2_is_used() {
             Err(ConnectError::Failed(failure)) => {
                 assert_eq!(
                     failure.to_string(),
-                    "feed.test offers none of the HTTP versions that were asked for"
+                    "feed.test offers none of the requested HTTP versions"
                 );
                 None
             }

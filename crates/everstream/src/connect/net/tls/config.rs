@@ -181,7 +181,7 @@ fn identity(
 
 fn unusable_identity(error: rustls::Error) -> Error {
     let problem = match error {
-        rustls::Error::InconsistentKeys(_) => "the key doesn't belong to the certificate".into(),
+        rustls::Error::InconsistentKeys(_) => "the key doesn't match the certificate".into(),
         rustls::Error::InvalidCertificate(_) => "the certificate isn't valid X.509".into(),
         // Its `Display` would begin with "unexpected error".
         rustls::Error::General(reason) => reason,

@@ -12,7 +12,7 @@ const MAX_NAMES: usize = 3;
 
 impl Peer<'_> {
     pub(super) fn has_no_valid_name(&self) -> Failure {
-        let message = format!("no certificate can be for the name {}", self.host);
+        let message = format!("no certificate can be valid for the name {}", self.host);
         Failure::new(FailureKind::Tls, message)
     }
 
@@ -54,7 +54,9 @@ impl Peer<'_> {
         let message = match problem {
             Bad::UnknownIssuer => distrust("unknown issuer"),
             Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-                format!("{certificate} is for no host: it has no subject alternative name")
+                format!(
+                    "{certificate} isn't valid for any host: it has no subject alternative name"
+                )
             }
             Bad::NotValidForNameContext { presented, .. } => {
                 format!("{certificate} is for {}, not {host}", names(presented))
@@ -80,9 +82,7 @@ impl Peer<'_> {
             Bad::ApplicationVerificationFailure => distrust("it was rejected"),
             Bad::Other(other) => distrust(match &*other.0.to_string() {
                 // The name of an error in rustls-webpki, which has no other text.
-                "CaUsedAsEndEntity" => {
-                    "it is self-signed, or the certificate of an authority itself"
-                }
+                "CaUsedAsEndEntity" => "it is self-signed, or is itself a CA certificate",
                 // Windows and macOS give sentences. A single word is the name of an error.
                 text if text.contains(' ') => text,
                 _ => "it is not valid",
@@ -124,9 +124,9 @@ fn describe(error: &Error, peer: &str) -> String {
             format!("{peer} and this client have no TLS version or cipher suite in common")
         }
         Error::NoApplicationProtocol => {
-            format!("{peer} offers none of the HTTP versions that were asked for")
+            format!("{peer} offers none of the requested HTTP versions")
         }
-        Error::DecryptError => format!("{peer} sent data that was damaged or changed on its way"),
+        Error::DecryptError => format!("{peer} sent data that was damaged or changed in transit"),
         Error::PeerMisbehaved(_)
         | Error::InvalidMessage(_)
         | Error::InappropriateMessage { .. }
@@ -158,7 +158,7 @@ fn describe_alert(alert: AlertDescription, peer: &str) -> String {
         }
         Alert::UnrecognisedName => format!("{peer} doesn't know this host name"),
         Alert::NoApplicationProtocol => {
-            format!("{peer} offers none of the HTTP versions that were asked for")
+            format!("{peer} offers none of the requested HTTP versions")
         }
         Alert::InternalError => format!("{peer} had an internal error in TLS"),
         other => format!("{peer} ended TLS with alert {}", u8::from(other)),

@@ -23,7 +23,7 @@ fn untrusted_certificates_are_described() {
         (Bad::Revoked, "has been revoked"),
         (
             Bad::Other(OtherError(Arc::new(io::Error::other("CaUsedAsEndEntity")))),
-            "is not trusted: it is self-signed, or the certificate of an authority itself",
+            "is not trusted: it is self-signed, or is itself a CA certificate",
         ),
         (
             Bad::Other(OtherError(Arc::new(io::Error::other("SomeNameOfAnError")))),
