@@ -15,7 +15,9 @@ use crate::connect::{ClientContext, ConnectStrategy, IntoConnectStrategy};
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::random;
-use crate::trace::{Log, LogLevel};
+use crate::trace::Log;
+#[cfg(not(target_family = "wasm"))]
+use crate::trace::LogLevel;
 
 /// Builds a client of the type `C`: [`SseClient::builder`] returns one for the async client,
 /// [`blocking::SseClient::builder`] one for the blocking client.
@@ -330,6 +332,7 @@ impl<C> Builder<C> {
     }
 
     /// Passes each log line to a function, for the Python package. `name` names a source that has no URL.
+    #[cfg(not(target_family = "wasm"))]
     #[doc(hidden)]
     pub fn on_log(
         mut self,
