@@ -13,7 +13,7 @@ use crate::blocking;
 use crate::client::SseClient;
 use crate::connect::{ClientContext, ConnectStrategy, IntoConnectStrategy};
 use crate::driver::Driver;
-use crate::error::Error;
+use crate::error::{Error, message};
 use crate::random;
 use crate::trace::Log;
 #[cfg(not(target_family = "wasm"))]
@@ -348,9 +348,10 @@ impl<C> Builder<C> {
 
     fn driver(mut self, blocking: bool) -> Result<Driver, Error> {
         let id = self.config.last_event_id.as_deref();
-        if id.is_some_and(|id| id.contains(['\0', '\r', '\n'])) {
+        let is_invalid = |byte: u8| matches!(byte, b'\0' | b'\r' | b'\n');
+        if id.is_some_and(|id| id.bytes().any(is_invalid)) {
             let problem = "it contains NUL, CR or LF, which an id can't contain";
-            return Err(Error::config("last_event_id", problem));
+            return Err(Error::config("last_event_id", message(problem)));
         }
         let client = self.connect.create_client(ClientContext { blocking })?;
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();

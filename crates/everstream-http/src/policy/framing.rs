@@ -31,9 +31,9 @@ pub fn is_framed(version: Version, headers: &HeaderMap) -> bool {
 /// assert!(!is_framed_by(false, None));
 /// ```
 pub fn is_framed_by(has_length: bool, transfer_encoding: Option<&str>) -> bool {
-    let codings = transfer_encoding.unwrap_or_default();
-    let coding = codings.rsplit(',').next().unwrap_or_default();
-    has_length || coding.trim().eq_ignore_ascii_case("chunked")
+    let codings = transfer_encoding.unwrap_or_default().as_bytes();
+    let coding = codings.rsplit(|byte| *byte == b',').next();
+    has_length || coding.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }
 
 #[cfg(test)]

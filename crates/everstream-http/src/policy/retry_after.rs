@@ -33,8 +33,9 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 /// assert_eq!(parse_retry_after("soon", now), None);
 /// ```
 pub fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
     parse_delay_seconds(value).or_else(|| {
-        let date = httpdate::parse_http_date(value.trim()).ok()?;
+        let date = httpdate::parse_http_date(value).ok()?;
         Some(date.duration_since(now).unwrap_or_default())
     })
 }
@@ -49,7 +50,7 @@ pub fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 /// assert_eq!(parse_delay_seconds("Sun, 06 Nov 1994 08:50:37 GMT"), None);
 /// ```
 pub fn parse_delay_seconds(value: &str) -> Option<Duration> {
-    let value = value.trim();
+    let value = value.trim_ascii();
     if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

@@ -14,15 +14,16 @@ use web_sys::{AbortController, ReadableStreamDefaultReader};
 
 use super::Credentials;
 use crate::connect::attempt::Attempt;
+use crate::error::message;
 
 /// Sends the request. Dropping the result aborts it.
 pub(super) fn send(attempt: &Attempt, credentials: Credentials) -> Result<Sent, Fault> {
     match call_fetch(attempt, credentials) {
         Ok(sent) => Ok(Sent(SendWrapper::new(sent))),
         Err(error) => {
-            let message = get(&error, "message").as_string();
-            let message = message.unwrap_or_else(|| "the browser has no fetch".to_owned());
-            Err(Fault::Setup(message.into()))
+            let problem = get(&error, "message").as_string();
+            let problem = problem.as_deref().unwrap_or("the browser has no fetch");
+            Err(Fault::Setup(message(problem)))
         }
     }
 }
@@ -100,8 +101,13 @@ fn headers(response: &web_sys::Response) -> Headers {
         let pair: Array = pair.unchecked_into();
         let text = |index| pair.get(index).as_string().unwrap_or_default();
         // The browser makes each byte one character.
-        let value: Vec<u8> = text(1).chars().map(|it| it as u8).collect();
-        (text(0), String::from_utf8_lossy(&value).into_owned())
+        let value = text(1);
+        let bytes = value.chars().map(|it| it as u8).collect();
+        let value = String::from_utf8(bytes).unwrap_or_else(|_| {
+            let shown = |it: char| if it.is_ascii() { it } else { '\u{fffd}' };
+            value.chars().map(shown).collect()
+        });
+        (text(0), value)
     });
     pairs.collect()
 }

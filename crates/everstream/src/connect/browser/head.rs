@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::http::{HeaderValue, Method};
 use everstream_http::policy::{is_header_name, is_refused_by_browser, is_set_by_browser};
 
-use crate::error::Error;
+use crate::error::{Error, message};
 
 /// Headers in the order in which they were set. Names are in lower case.
 #[derive(Clone, Default)]
@@ -63,12 +63,12 @@ pub(in crate::connect) fn parse_header(
 ) -> Result<(String, HeaderValue), Error> {
     match check_header(name, value) {
         Ok(value) => Ok((name.to_ascii_lowercase(), value)),
-        Err(problem) => Err(Error::config("header", problem)),
+        Err(problem) => Err(Error::config("header", message(&problem))),
     }
 }
 
 pub(in crate::connect) fn parse_method(method: &str) -> Result<Method, Error> {
-    check_method(method).map_err(|problem| Error::config("method", problem))
+    check_method(method).map_err(|problem| Error::config("method", message(&problem)))
 }
 
 fn check_header(name: &str, value: Option<HeaderValue>) -> Result<HeaderValue, String> {

@@ -21,7 +21,7 @@ use everstream_http::policy::is_body_header;
 use super::attempt::Attempt;
 use super::{ConnectFuture, ConnectRequest, ConnectionClient, Http};
 use crate::clock::{Alarm, Instant};
-use crate::error::Error;
+use crate::error::{Error, message};
 
 pub(super) use self::fetch::Body;
 pub(super) use self::head::{Header, HeaderMap, parse_header, parse_method};
@@ -93,7 +93,7 @@ impl HttpClient {
                     })?;
             }
             if let Some(problem) = attempt.problem {
-                return Err(Fault::Setup((&*problem).into()));
+                return Err(Fault::Setup(message(&problem)));
             }
             settings.add_defaults(&mut attempt.headers);
             match resumes {
@@ -102,7 +102,7 @@ impl HttpClient {
                 false => repeatable.store(attempt.method.is_safe(), Ordering::Relaxed),
             }
             if let Some(problem) = settings::body_problem(&attempt) {
-                return Err(Fault::Setup(problem.into()));
+                return Err(Fault::Setup(message(problem)));
             }
             let id = attempt.last_event_id.take().filter(|id| is_sendable_id(id));
             if let Some(value) = id.and_then(|id| HeaderValue::try_from(id).ok()) {

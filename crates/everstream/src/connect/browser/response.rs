@@ -145,18 +145,12 @@ impl fmt::Debug for Response {
 fn retry_after(value: &str) -> Option<Duration> {
     parse_delay_seconds(value).or_else(|| {
         // It would also take numbers such as "5 s" for a date.
-        if !value
-            .trim_start()
-            .starts_with(|it: char| it.is_ascii_alphabetic())
-        {
+        let value = value.trim_ascii();
+        if !value.as_bytes().first()?.is_ascii_alphabetic() {
             return None;
         }
         // The oldest of the three formats names no time zone.
-        let zone = if value.trim_end().ends_with("GMT") {
-            ""
-        } else {
-            " GMT"
-        };
+        let zone = if value.ends_with("GMT") { "" } else { " GMT" };
         let remaining = js_sys::Date::parse(&(value.to_owned() + zone)) - js_sys::Date::now();
         (!remaining.is_nan()).then(|| Duration::from_millis(remaining as u64))
     })

@@ -11,7 +11,7 @@ use super::head::{Header, HeaderMap, check_method};
 use super::url::{append_query, parse_url};
 use crate::connect::Http;
 use crate::connect::attempt::{Attempt, Hook};
-use crate::error::Error;
+use crate::error::{Error, message};
 
 /// Whether the browser sends cookies and other credentials of its own, for [`Http::credentials`].
 // Exhaustive: these are the values of `fetch`.
@@ -99,10 +99,10 @@ impl Settings {
     /// user set.
     pub(super) fn attempt(&self, url: &str) -> Result<Attempt, Error> {
         if let Some(problem) = &self.body_problem {
-            return Err(Error::config("body", &**problem));
+            return Err(Error::config("body", message(problem)));
         }
         if let Some(Err(problem)) = self.basic_auth {
-            return Err(Error::config("basic_auth", problem));
+            return Err(Error::config("basic_auth", message(problem)));
         }
         let mut url = parse_url(url)?;
         if !self.query.is_empty() {
@@ -112,11 +112,11 @@ impl Settings {
         for header in &self.headers {
             match &header.value {
                 Ok(value) => headers.append(header.name.clone(), value.clone()),
-                Err(problem) => return Err(Error::config("header", &**problem)),
+                Err(problem) => return Err(Error::config("header", message(problem))),
             }
         }
         if let Some(problem) = &self.method_problem {
-            return Err(Error::config("method", &**problem));
+            return Err(Error::config("method", message(problem)));
         }
         let attempt = Attempt {
             method: self.method.clone(),
@@ -128,7 +128,7 @@ impl Settings {
             problem: None,
         };
         match body_problem(&attempt) {
-            Some(problem) => Err(Error::config("body", problem)),
+            Some(problem) => Err(Error::config("body", message(problem))),
             None => Ok(attempt),
         }
     }

@@ -3,7 +3,7 @@
 use everstream_core::RedactedUrl;
 use js_sys::Reflect;
 
-use crate::error::Error;
+use crate::error::{Error, message};
 
 /// An absolute URL. A string, because values of JavaScript aren't `Send`.
 #[derive(Clone)]
@@ -41,23 +41,20 @@ pub(in crate::connect) fn parse_url(url: &str) -> Result<Url, Error> {
         Ok(parsed) => {
             let parsed = parsed.href();
             // The browser has written it as `scheme://authority/`, if the scheme is one of these.
-            let mut parts = parsed.split('/');
-            let is_http = matches!(parts.next(), Some("http:" | "https:"));
+            let mut parts = parsed.as_bytes().split(|byte| *byte == b'/');
+            let is_http = matches!(parts.next(), Some(b"http:" | b"https:"));
             if !is_http {
                 "the scheme isn't http or https"
-            } else if parts
-                .nth(1)
-                .is_some_and(|authority| authority.contains('@'))
-            {
+            } else if parts.nth(1).is_some_and(|it| it.contains(&b'@')) {
                 let problem = "browsers don't send requests to a URL with user info";
-                return Err(Error::config("url", problem));
+                return Err(Error::config("url", message(problem)));
             } else {
                 return Ok(Url(parsed));
             }
         }
     };
-    let shown = RedactedUrl(url);
-    Err(Error::config("url", format!("{shown:?}: {problem}")))
+    let problem = format!("\"{}\": {problem}", RedactedUrl(url));
+    Err(Error::config("url", message(&problem)))
 }
 
 pub(in crate::connect) fn append_query(
