@@ -1,5 +1,5 @@
 //! `cargo xtask wasm`: the client in a real browser: headless Chromium, on a page and in a worker. Also
-//! measures the size of a minimal client.
+//! clippy for this target, and the size of a minimal client.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,6 +14,7 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 /// Debian's packages of a Rust that can compile for browsers. The source must be that of the compiler.
 const PACKAGES: &[&str] = &[
     "rustc-web=VERSION.*",
+    "rust-web-clippy=VERSION.*",
     "rust-web-src=VERSION.*",
     "libstd-rust-web-dev=VERSION.*",
     "libstd-rust-web-VERSION=VERSION.*",
@@ -27,26 +28,62 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     apt::install(&[(CHROMIUM, "chromium")], &folder.join("apt.log"))?;
     let manifest = sh::root().join("browser/Cargo.toml");
 
-    let mut guest = sh::cargo(["build", "--release", "--package", "browser-guest"]);
-    guest
-        .args(["--target", TARGET])
-        .arg("--manifest-path")
-        .arg(&manifest);
-    if !has_target()? {
-        guest.args(["-Z", "build-std=std,panic_abort"]);
-        guest.envs(toolchain(&folder)?);
-    }
-    sh::run(guest.env("CARGO_TARGET_DIR", &folder))?;
+    let runner = |subcommand: &str| {
+        let mut cargo = sh::cargo([subcommand, "--package", "browser-runner"]);
+        cargo.arg("--manifest-path").arg(&manifest);
+        cargo.env("CARGO_TARGET_DIR", &folder);
+        cargo
+    };
+    // Meanwhile: it has nothing in common with the rest.
+    let mut runner_build = runner("build").arg("--quiet").spawn()?;
 
+    let toolchain = match has_target()? {
+        true => None,
+        false => Some(toolchain(&folder)?),
+    };
+    let for_browser = |mut cargo: Command| {
+        cargo.args(["--target", TARGET]);
+        if let Some(variables) = &toolchain {
+            cargo.args(["-Z", "build-std=std,panic_abort"]);
+            cargo.envs(variables.iter().cloned());
+        }
+        cargo.env("CARGO_TARGET_DIR", &folder);
+        cargo
+    };
+    let mut guest = for_browser(sh::cargo([
+        "build",
+        "--release",
+        "--package",
+        "browser-guest",
+    ]));
+    sh::run(guest.arg("--manifest-path").arg(&manifest))?;
+    for features in [
+        // The engine needs no standard library.
+        ["everstream-core", "--no-default-features"],
+        ["everstream", "--all-features"],
+    ] {
+        let clippy = match &toolchain {
+            None => sh::cargo(["clippy"]),
+            // rustup's has another compiler.
+            Some(_) => {
+                let mut clippy = Command::new(folder.join("rust/usr/bin/cargo-clippy"));
+                clippy.arg("clippy").current_dir(sh::root());
+                clippy
+            }
+        };
+        let mut clippy = for_browser(clippy);
+        clippy.arg("--package").args(features);
+        // The oldest clippy warns of what the newest allows.
+        clippy.args(["--", "-D", "warnings", "-A", "clippy::precedence"]);
+        sh::run(&mut clippy)?;
+    }
+
+    runner_build.wait()?;
     let out = folder.join("served");
     sh::empty_folder(&out)?;
-    let mut runner = sh::cargo(["run", "--package", "browser-runner"]);
-    runner.arg("--manifest-path").arg(&manifest).arg("--");
-    runner
-        .arg(folder.join(TARGET).join("release"))
-        .arg(out)
-        .arg(CHROMIUM);
-    sh::run(runner.env("CARGO_TARGET_DIR", &folder))?;
+    let mut run = runner("run");
+    run.arg("--").arg(folder.join(TARGET).join("release"));
+    sh::run(run.arg(out).arg(CHROMIUM))?;
     println!("wasm: ok");
     Ok(())
 }
@@ -62,7 +99,8 @@ fn has_target() -> sh::Outcome<bool> {
 /// downloaded if it isn't there yet.
 fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
     let root = folder.join("rust");
-    if !root.exists() {
+    if !root.join("usr/bin/cargo-clippy").exists() {
+        sh::empty_folder(&root)?;
         msrv::unpack(folder, &root, PACKAGES)
             .map_err(|error| format!("{error}\nor, with rustup: rustup target add {TARGET}"))?;
     }
