@@ -34,49 +34,17 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         cargo.env("CARGO_TARGET_DIR", &folder);
         cargo
     };
-    // Meanwhile: it has nothing in common with the rest.
+    // Meanwhile, because it has nothing in common with the rest.
     let mut runner_build = runner("build").arg("--quiet").spawn()?;
 
-    let toolchain = match has_target()? {
+    let compiler = match has_target()? {
         true => None,
         false => Some(toolchain(&folder)?),
     };
-    let for_browser = |mut cargo: Command| {
-        cargo.args(["--target", TARGET]);
-        if let Some(variables) = &toolchain {
-            cargo.args(["-Z", "build-std=std,panic_abort"]);
-            cargo.envs(variables.iter().cloned());
-        }
-        cargo.env("CARGO_TARGET_DIR", &folder);
-        cargo
-    };
-    let mut guest = for_browser(sh::cargo([
-        "build",
-        "--release",
-        "--package",
-        "browser-guest",
-    ]));
+    let guest = sh::cargo(["build", "--release", "--package", "browser-guest"]);
+    let mut guest = for_browser(guest, &folder, compiler.as_deref());
     sh::run(guest.arg("--manifest-path").arg(&manifest))?;
-    for features in [
-        // The engine needs no standard library.
-        ["everstream-core", "--no-default-features"],
-        ["everstream", "--all-features"],
-    ] {
-        let clippy = match &toolchain {
-            None => sh::cargo(["clippy"]),
-            // rustup's has another compiler.
-            Some(_) => {
-                let mut clippy = Command::new(folder.join("rust/usr/bin/cargo-clippy"));
-                clippy.arg("clippy").current_dir(sh::root());
-                clippy
-            }
-        };
-        let mut clippy = for_browser(clippy);
-        clippy.arg("--package").args(features);
-        // The oldest clippy warns of what the newest allows.
-        clippy.args(["--", "-D", "warnings", "-A", "clippy::precedence"]);
-        sh::run(&mut clippy)?;
-    }
+    lint(&folder, compiler.as_deref())?;
 
     runner_build.wait()?;
     let out = folder.join("served");
@@ -86,6 +54,46 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::run(run.arg(out).arg(CHROMIUM))?;
     println!("wasm: ok");
     Ok(())
+}
+
+/// Runs clippy for this target, which also shows that the libraries compile for it with all features, and
+/// the engine without the standard library.
+fn lint(folder: &Path, compiler: Option<&[(&'static str, OsString)]>) -> sh::Outcome {
+    for package in [
+        ["everstream-core", "--no-default-features"],
+        ["everstream", "--all-features"],
+    ] {
+        let clippy = match compiler {
+            None => sh::cargo(["clippy"]),
+            // That of rustup belongs to another compiler.
+            Some(_) => {
+                let mut clippy = Command::new(folder.join("rust/usr/bin/cargo-clippy"));
+                clippy.arg("clippy").current_dir(sh::root());
+                clippy
+            }
+        };
+        let mut clippy = for_browser(clippy, folder, compiler);
+        clippy.arg("--package").args(package);
+        // The oldest clippy warns of what the newest allows.
+        clippy.args(["--", "-D", "warnings", "-A", "clippy::precedence"]);
+        sh::run(&mut clippy)?;
+    }
+    Ok(())
+}
+
+/// Adds the arguments and variables that a command of cargo needs to compile for browsers.
+fn for_browser(
+    mut cargo: Command,
+    folder: &Path,
+    compiler: Option<&[(&'static str, OsString)]>,
+) -> Command {
+    cargo.args(["--target", TARGET]);
+    if let Some(variables) = compiler {
+        cargo.args(["-Z", "build-std=std,panic_abort"]);
+        cargo.envs(variables.iter().cloned());
+    }
+    cargo.env("CARGO_TARGET_DIR", folder);
+    cargo
 }
 
 /// Whether the installed Rust has the standard library for browsers.
