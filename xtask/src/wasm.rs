@@ -56,9 +56,17 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     Ok(())
 }
 
-/// Runs clippy for this target, which also shows that the libraries compile for it with all features, and
+/// Runs fmt, and clippy for this target, which also shows that the libraries compile for it with all features, and
 /// the engine without the standard library.
 fn lint(folder: &Path, compiler: Option<&[(&'static str, OsString)]>) -> sh::Outcome {
+    let fmt = [
+        "fmt",
+        "--all",
+        "--check",
+        "--manifest-path",
+        "browser/Cargo.toml",
+    ];
+    sh::run(&mut sh::cargo(fmt))?;
     for package in [
         ["everstream-core", "--no-default-features"],
         ["everstream", "--all-features"],
