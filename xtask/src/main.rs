@@ -25,6 +25,7 @@ mod soak;
 mod start;
 mod test;
 mod tool;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -109,6 +110,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "Benchmarks, into docs/bench: decode [--quick], client, idle, relay, python; check",
         run: bench::run,
+    },
+    Command {
+        name: "wasm",
+        about: "Runs the client in headless Chromium, and measures a minimal program's size; Debian or rustup",
+        run: wasm::run,
     },
     Command {
         name: "pictures",

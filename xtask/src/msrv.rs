@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::published::{self, NEWER_RUST, RUST_VERSION as VERSION};
+pub(crate) use crate::published::RUST_VERSION as VERSION;
+use crate::published::{self, NEWER_RUST};
 use crate::{hack, sh};
 
 /// One of its features needs a newer Rust.
@@ -86,7 +87,10 @@ fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
     }
     let root = folder.join(format!("rust-{VERSION}"));
     if !root.exists() {
-        unpack(folder, &root).map_err(|error| {
+        // Older Debian releases have newer Rust releases as `rustc-web`, for browsers.
+        let either = unpack(folder, &root, &packages(""));
+        let either = either.or_else(|_| unpack(folder, &root, &packages("-web")));
+        either.map_err(|error| {
             format!("{error}\nor, with rustup: rustup toolchain install {VERSION}")
         })?;
     }
@@ -99,16 +103,15 @@ fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
     ])
 }
 
-/// Downloads that release from Debian, with the packages that it depends on, and unpacks them.
-/// Installs nothing.
-fn unpack(folder: &Path, root: &Path) -> sh::Outcome {
+/// Downloads these packages from Debian, with those that they depend on, and unpacks them. Installs
+/// nothing. `VERSION` in a name is the oldest Rust.
+pub(crate) fn unpack(folder: &Path, root: &Path, packages: &[impl AsRef<str>]) -> sh::Outcome {
     let (debs, unfinished) = (folder.join("debs"), folder.join("unfinished"));
     fs::create_dir_all(debs.join("partial"))?;
     let log = folder.join("apt.log");
     // A new system has no package lists. Only root may fetch them, so a failure is ignored.
     let _ = sh::logged(Command::new("apt-get").arg("update"), &log);
-    // Older Debian releases have newer Rust releases as `rustc-web`, for browsers.
-    download("", &debs, &log).or_else(|_| download("-web", &debs, &log))?;
+    download(packages, &debs, &log)?;
     sh::empty_folder(&unfinished)?;
     for entry in fs::read_dir(&debs)? {
         let path = entry?.path();
@@ -122,21 +125,25 @@ fn unpack(folder: &Path, root: &Path) -> sh::Outcome {
     Ok(fs::rename(unfinished, root)?)
 }
 
-fn download(suffix: &str, debs: &Path, log: &Path) -> sh::Outcome {
+/// The packages of the oldest Rust.
+fn packages(suffix: &str) -> [String; 4] {
+    [
+        "rustc#",
+        "cargo#",
+        "libstd-rust#-dev",
+        "libstd-rust#-VERSION",
+    ]
+    .map(|package| format!("{}=VERSION.*", package.replace('#', suffix)))
+}
+
+fn download(packages: &[impl AsRef<str>], debs: &Path, log: &Path) -> sh::Outcome {
     let mut apt = Command::new("apt-get");
     apt.args(["install", "--download-only", "--yes"]);
     apt.args(["--no-install-recommends", "--allow-downgrades"]);
     apt.args(["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User="]);
     apt.args(["-o", &format!("Dir::Cache::archives={}", debs.display())]);
-    for package in [
-        "rustc#",
-        "cargo#",
-        "libstd-rust#-dev",
-        "libstd-rust#-VERSION",
-    ] {
-        let package = package.replace('#', suffix).replace("VERSION", VERSION);
-        apt.arg(format!("{package}={VERSION}.*"));
-    }
+    let names = packages.iter().map(AsRef::as_ref);
+    apt.args(names.map(|package: &str| package.replace("VERSION", VERSION)));
     sh::logged(&mut apt, log)
 }
 

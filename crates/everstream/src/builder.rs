@@ -1,8 +1,6 @@
 //! The settings of both clients.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -10,12 +8,16 @@ use everstream_core::error_strategy::ErrorStrategy;
 use everstream_core::retry_delay::RetryDelayStrategy;
 use everstream_core::{Event, Oversize, SessionConfig};
 
+#[cfg(not(target_family = "wasm"))]
 use crate::blocking;
 use crate::client::SseClient;
 use crate::connect::{ClientContext, ConnectStrategy, IntoConnectStrategy};
 use crate::driver::Driver;
-use crate::error::Error;
-use crate::trace::{Log, LogLevel};
+use crate::error::{Error, message};
+use crate::random;
+use crate::trace::Log;
+#[cfg(not(target_family = "wasm"))]
+use crate::trace::LogLevel;
 
 /// Builds a client of the type `C`: [`SseClient::builder`] returns one for the async client,
 /// [`blocking::SseClient::builder`] one for the blocking client.
@@ -70,6 +72,7 @@ impl<C> Builder<C> {
         }
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn retarget<D>(self) -> Builder<D> {
         Builder {
             connect: self.connect,
@@ -329,6 +332,7 @@ impl<C> Builder<C> {
     }
 
     /// Passes each log line to a function, for the Python package. `name` names a source that has no URL.
+    #[cfg(not(target_family = "wasm"))]
     #[doc(hidden)]
     pub fn on_log(
         mut self,
@@ -344,15 +348,15 @@ impl<C> Builder<C> {
 
     fn driver(mut self, blocking: bool) -> Result<Driver, Error> {
         let id = self.config.last_event_id.as_deref();
-        if id.is_some_and(|id| id.contains(['\0', '\r', '\n'])) {
+        let is_invalid = |byte: u8| matches!(byte, b'\0' | b'\r' | b'\n');
+        if id.is_some_and(|id| id.bytes().any(is_invalid)) {
             let problem = "it contains NUL, CR or LF, which an id can't contain";
-            return Err(Error::config("last_event_id", problem));
+            return Err(Error::config("last_event_id", message(problem)));
         }
         let client = self.connect.create_client(ClientContext { blocking })?;
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();
         self.config.resume_with_get &= !client.is_repeatable() && client.can_resume_with_get();
-        // The standard library seeds its hash maps from the system's random numbers.
-        self.config.seed = RandomState::new().build_hasher().finish();
+        self.config.seed = random::seed();
         Ok(Driver::new(
             self.config,
             client,
@@ -379,6 +383,7 @@ impl Builder<SseClient> {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Builder<blocking::SseClient> {
     /// Builds the blocking client. It doesn't connect yet.
     ///
@@ -397,6 +402,7 @@ impl Builder<blocking::SseClient> {
 }
 
 /// The same settings, for the blocking client.
+#[cfg(not(target_family = "wasm"))]
 impl From<Builder<SseClient>> for Builder<blocking::SseClient> {
     fn from(builder: Builder<SseClient>) -> Self {
         builder.retarget()
@@ -404,6 +410,7 @@ impl From<Builder<SseClient>> for Builder<blocking::SseClient> {
 }
 
 /// The same settings, for the async client.
+#[cfg(not(target_family = "wasm"))]
 impl From<Builder<blocking::SseClient>> for Builder<SseClient> {
     fn from(builder: Builder<blocking::SseClient>) -> Self {
         builder.retarget()

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use everstream_core::{Action, Ending, Event, Output, Session, SessionConfig, Timestamp};
-use tokio::time::Instant;
 
+use crate::clock::Instant;
 use crate::connect::{Chunks, ConnectFuture, ConnectRequest, Connection, ConnectionClient};
 use crate::error::{Error, OutsideRuntime};
 use crate::handle::Handle;
@@ -102,11 +102,13 @@ impl Driver {
     }
 
     /// Whether there is a connection, or an attempt at one, that needs the runtime.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn needs_runtime(&self) -> bool {
         !matches!(self.connection, ConnectionState::None)
     }
 
     /// Releases everything that belongs to the runtime, which is about to be dropped.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn detach_from_runtime(&mut self) {
         self.connection = ConnectionState::None;
         self.timer = Timer::default();

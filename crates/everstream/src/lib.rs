@@ -92,16 +92,20 @@
 //! | `client.rs`, `blocking.rs` | the async and the blocking client |
 //! | `builder.rs`, `handle.rs`, `error.rs` | the settings of both; control from elsewhere; why an iteration failed |
 //! | `driver.rs`, `driver/`, `timer.rs`, `trace.rs` | does what the session says; its waits; the log |
+//! | `clock/`, `random.rs` | what the engine needs of the platform: time and randomness |
 //! | `guide.rs` | the pages of `guides/`, for rustdoc |
 //! | `connect/mod.rs`, `connect/custom.rs` | where bytes come from: the traits; custom sources |
 //! | `connect/http.rs` and the files of its settings | [`Http`]: request, transport, the hook before each attempt |
 //! | `connect/client.rs`, `connect/connections.rs` | one attempt; opening and sharing connections |
 //! | `connect/http1.rs`, `connect/http2.rs`, `connect/reqwest.rs` | a request and its response over each of these |
 //! | `connect/buffer.rs`, `connect/decode.rs` | pooled read buffers; content codings |
+//! | `connect/browser/` | the same in the browser: `fetch` instead of all of these |
 //! | `connect/net/` | look-ups, TCP, proxies, tunnels, SOCKS, TLS |
 //! | `connect/probe.rs` | responses as they arrived, for `everstream check`; not part of the API |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// In the browser's edition, names of what exists only elsewhere aren't links.
+#![cfg_attr(target_family = "wasm", allow(rustdoc::broken_intra_doc_links))]
 
 /// The examples of the README are compiled with the tests.
 #[cfg(all(doctest, feature = "json"))]
@@ -111,22 +115,27 @@ mod readme {}
 #[cfg(all(any(doc, doctest), feature = "http", feature = "json"))]
 pub mod guide;
 
+#[cfg(not(target_family = "wasm"))]
 pub mod blocking;
 mod builder;
 mod client;
+mod clock;
 mod connect;
 mod driver;
 mod error;
 mod handle;
+mod random;
 mod timer;
 mod trace;
 
 pub use builder::Builder;
 pub use client::{All, Events, IntoActions, IntoEvents, SseClient};
+#[cfg(all(feature = "http", target_family = "wasm"))]
+pub use connect::Credentials;
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
+pub use connect::{AddressFamily, HttpVersion, Redirect};
 #[cfg(feature = "http")]
-pub use connect::{
-    AddressFamily, Attempt, Http, HttpVersion, Redirect, Response, parse_retry_after,
-};
+pub use connect::{Attempt, Http, Response, parse_retry_after};
 pub use connect::{
     ClientContext, ConnectFn, ConnectFuture, ConnectRequest, ConnectStrategy, Connection,
     ConnectionClient, IntoConnectStrategy, connect_fn,
@@ -140,7 +149,7 @@ pub use everstream_core::{
     HeadersIter, Item, ItemRef, Output, Oversize, RedactedUrl, RedirectProblem, Session,
     SessionConfig, Start, Timestamp, TooLarge, error_strategy, retry_delay,
 };
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 pub use everstream_http::policy::HeaderScope;
 pub use handle::Handle;
 #[doc(hidden)]

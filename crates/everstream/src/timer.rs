@@ -1,12 +1,11 @@
 //! A client's only timer, used for retry delays and for read deadlines, which never coincide.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use everstream_core::Timestamp;
-use tokio::time::{Instant, Sleep};
 
+use crate::clock::{Alarm, Instant};
 use crate::error::OutsideRuntime;
 
 /// How long reading continues after a read deadline. If the runtime was blocked, bytes may be
@@ -22,9 +21,7 @@ const MAX_MISSED: u32 = 3;
 
 #[derive(Default)]
 pub(crate) struct Timer {
-    /// Reset before every poll, because a `Sleep` belongs to the runtime in which it was created and
-    /// panics once that is gone, and each poll of a client may happen in a different runtime.
-    sleep: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     read_deadline: ReadDeadline,
 }
 
@@ -49,7 +46,8 @@ impl Timer {
         until: Timestamp,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), OutsideRuntime>> {
-        self.poll_at(saturating_instant(epoch, until.elapsed()), cx)
+        let due = saturating_instant(epoch, until.elapsed());
+        self.alarm.poll_at(due, cx)
     }
 
     /// Data was received.
@@ -68,14 +66,15 @@ impl Timer {
         loop {
             self.read_deadline = match self.read_deadline {
                 ReadDeadline::Ahead => {
-                    ready!(self.poll_at(saturating_instant(epoch, deadline.elapsed()), cx))?;
+                    let due = saturating_instant(epoch, deadline.elapsed());
+                    ready!(self.alarm.poll_at(due, cx))?;
                     ReadDeadline::Grace {
                         end: Instant::now() + GRACE,
                         missed: 0,
                     }
                 }
                 ReadDeadline::Grace { end, missed } => {
-                    ready!(self.poll_at(end, cx))?;
+                    ready!(self.alarm.poll_at(end, cx))?;
                     if end.elapsed() < LATE || missed >= MAX_MISSED {
                         self.read_deadline = ReadDeadline::LastPoll;
                         cx.waker().wake_by_ref();
@@ -93,19 +92,6 @@ impl Timer {
                 }
             }
         }
-    }
-
-    fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<Result<(), OutsideRuntime>> {
-        OutsideRuntime::check()?;
-        let restarted = tokio::time::sleep_until(due);
-        let sleep = match &mut self.sleep {
-            Some(sleep) => {
-                sleep.set(restarted);
-                sleep
-            }
-            none => none.insert(Box::pin(restarted)),
-        };
-        sleep.as_mut().poll(cx).map(Ok)
     }
 }
 

@@ -41,6 +41,8 @@ pub enum LogLevel {
 pub(crate) struct Log {
     /// Names the source, if it has no URL.
     pub(crate) name: Option<String>,
+    /// Not in a browser: it would link every line into programs that log nothing.
+    #[cfg(not(target_family = "wasm"))]
     #[allow(clippy::type_complexity)] // it is said once
     pub(crate) sink: Option<Box<dyn Fn(LogLevel, String) + Send>>,
 }
@@ -122,7 +124,7 @@ impl Log {
         }
     }
 
-    #[cfg(feature = "http")]
+    #[cfg(all(feature = "http", not(target_family = "wasm")))]
     fn warn_withheld(&self, names: &[String], url: Option<&str>) {
         use everstream_http::policy::withheld_message;
         if let Some(text) = withheld_message(names, url.unwrap_or_default()) {
@@ -130,7 +132,8 @@ impl Log {
         }
     }
 
-    #[cfg(not(feature = "http"))]
+    /// A browser follows redirects itself.
+    #[cfg(any(not(feature = "http"), target_family = "wasm"))]
     #[allow(clippy::unused_self)]
     fn warn_withheld(&self, _: &[String], _: Option<&str>) {}
 
@@ -154,11 +157,16 @@ impl Log {
         self.sink(LogLevel::Warn, line);
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn sink(&self, level: LogLevel, line: impl FnOnce() -> String) {
         if let Some(sink) = &self.sink {
             sink(level, line());
         }
     }
+
+    #[cfg(target_family = "wasm")]
+    #[allow(clippy::unused_self)]
+    fn sink(&self, _: LogLevel, _: impl FnOnce() -> String) {}
 }
 
 /// A fault and its causes, and how long the server asked the client to wait, in one line.

@@ -5,12 +5,18 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
+#[cfg(not(target_family = "wasm"))]
+use ::http::{
+    HeaderMap, HeaderName,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use ::http::{HeaderValue, Method};
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
-use url::Url;
 
+use super::Url;
+#[cfg(target_family = "wasm")]
+use super::browser::{HeaderMap, append_query, parse_header, parse_method, parse_url, set_query};
 use crate::error::Error;
 
 /// A request that is about to be sent, for
@@ -49,7 +55,57 @@ pub struct Attempt {
     pub(super) problem: Option<Arc<str>>,
 }
 
+/// A header of the user's settings.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Clone)]
+pub(super) struct Header {
+    pub(super) name: String,
+    /// `None` if it isn't valid as a header value.
+    pub(super) value: Option<HeaderValue>,
+    pub(super) sensitive: bool,
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Header {
+    pub(super) fn new(name: &str, value: Option<HeaderValue>, sensitive: bool) -> Self {
+        Header {
+            name: name.into(),
+            value,
+            sensitive,
+        }
+    }
+}
+
 impl Attempt {
+    /// Checks the parts of a request, or returns what is wrong with them.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn new(
+        url: &str,
+        query: &[(String, String)],
+        method: &str,
+        headers: &[Header],
+        body: Option<Bytes>,
+    ) -> Result<Self, Error> {
+        let mut url = parse_url(url)?;
+        if !query.is_empty() {
+            append_query(&mut url, query);
+        }
+        let mut map = HeaderMap::new();
+        for header in headers {
+            let (name, value) = parse_header(&header.name, header.value.clone(), header.sensitive)?;
+            map.append(name, value);
+        }
+        Ok(Attempt {
+            method: parse_method(method)?,
+            url,
+            headers: map,
+            body,
+            number: 0,
+            last_event_id: None,
+            problem: None,
+        })
+    }
+
     /// The number of this attempt, counted from 1 over the client's lifetime.
     ///
     /// ```
@@ -179,8 +235,7 @@ impl Attempt {
     #[must_use]
     pub fn query(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.change(|attempt| {
-            let mut query = attempt.url.query_pairs_mut();
-            query.append_pair(name.as_ref(), value.as_ref());
+            append_query(&mut attempt.url, &[(name.as_ref(), value.as_ref())]);
             Ok(())
         })
     }
@@ -197,18 +252,7 @@ impl Attempt {
     #[must_use]
     pub fn set_query(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.change(|attempt| {
-            let others: Vec<(String, String)> = attempt
-                .url
-                .query_pairs()
-                .filter(|(other, _)| other != name.as_ref())
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect();
-            attempt
-                .url
-                .query_pairs_mut()
-                .clear()
-                .extend_pairs(others)
-                .append_pair(name.as_ref(), value.as_ref());
+            set_query(&mut attempt.url, name.as_ref(), value.as_ref());
             Ok(())
         })
     }
@@ -257,6 +301,7 @@ impl Attempt {
     /// });
     /// # drop(http);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn set_sensitive_header(
         self,
@@ -311,6 +356,7 @@ impl fmt::Debug for Attempt {
 pub(super) type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
 type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>>;
 
+#[cfg(not(target_family = "wasm"))]
 pub(super) fn parse_url(url: &str) -> Result<Url, Error> {
     let shown = RedactedUrl(url);
     let parsed =
@@ -324,12 +370,33 @@ pub(super) fn parse_url(url: &str) -> Result<Url, Error> {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
+fn append_query(url: &mut Url, pairs: &[(impl AsRef<str>, impl AsRef<str>)]) {
+    url.query_pairs_mut().extend_pairs(pairs);
+}
+
+/// Replaces all parameters of this name.
+#[cfg(not(target_family = "wasm"))]
+fn set_query(url: &mut Url, name: &str, value: &str) {
+    let others: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(other, _)| other != name)
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(others)
+        .append_pair(name, value);
+}
+
+#[cfg(not(target_family = "wasm"))]
 pub(super) fn parse_method(method: &str) -> Result<Method, Error> {
     Method::from_bytes(method.as_bytes())
         .map_err(|_| Error::config("method", format!("{method:?} isn't a method")))
 }
 
 /// `value` is `None` if it isn't valid as a header value.
+#[cfg(not(target_family = "wasm"))]
 pub(super) fn parse_header(
     name: &str,
     value: Option<HeaderValue>,

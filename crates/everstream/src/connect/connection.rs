@@ -9,7 +9,7 @@ use everstream_core::{Ending, Fault, Headers, Start};
 use futures_core::Stream;
 
 #[cfg(feature = "http")]
-use super::connections;
+use super::Body;
 
 /// An open connection: the bytes of a stream, and what is known about the response.
 ///
@@ -52,7 +52,7 @@ struct Hooks {
 pub(super) enum Source {
     /// By far the most common source, so it isn't boxed.
     #[cfg(feature = "http")]
-    Body(connections::Body),
+    Body(Body),
     Any(Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>),
 }
 
@@ -272,7 +272,7 @@ impl Chunks {
             Source::Any(bytes) => bytes.as_mut().poll_next(cx),
         };
         self.ended = matches!(next, Poll::Ready(None | Some(Err(_))));
-        #[cfg(feature = "reqwest")]
+        #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
         if self.ended && matches!(&self.source, Source::Body(body) if body.hid_reset()) {
             self.set_ending(Ending::Unproven);
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+#[cfg(not(target_family = "wasm"))]
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,15 +11,20 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use everstream_core::{BoxError, Fault};
 use futures_core::Stream;
+#[cfg(not(target_family = "wasm"))]
 use tokio::io::{AsyncRead, ReadBuf};
+#[cfg(not(target_family = "wasm"))]
 use tokio::task::JoinHandle;
 
 use super::{
     ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection, ConnectionClient,
 };
-use crate::error::{Error, OutsideRuntime};
+use crate::error::Error;
+#[cfg(not(target_family = "wasm"))]
+use crate::error::OutsideRuntime;
 
 /// The most bytes to read at once.
+#[cfg(not(target_family = "wasm"))]
 const MAX_READ: usize = 16 << 10;
 
 impl Connection {
@@ -53,6 +59,7 @@ impl Connection {
     /// let connection = Connection::from_async_read(&b"data: x\n\n"[..]);
     /// # drop(connection);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_async_read(reader: impl AsyncRead + Send + 'static) -> Self {
         Connection::new(AsyncReader {
             reader: Box::pin(reader),
@@ -72,6 +79,7 @@ impl Connection {
     /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
     /// # drop(connection);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_read(reader: impl Read + Send + 'static) -> Self {
         let mut reader = reader;
         Connection::new(Blocking::new(move || {
@@ -100,6 +108,7 @@ impl Connection {
     /// let connection = Connection::from_iterator(chunks);
     /// # drop(connection);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_iterator<I, B, E>(chunks: I) -> Self
     where
         I: IntoIterator<Item = Result<B, E>>,
@@ -144,12 +153,14 @@ where
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 struct AsyncReader<R> {
     reader: Pin<Box<R>>,
     /// `MAX_READ` bytes long; empty before the first read.
     buffer: Vec<u8>,
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl<R: AsyncRead> Stream for AsyncReader<R> {
     type Item = Result<Bytes, Fault>;
 
@@ -167,15 +178,18 @@ impl<R: AsyncRead> Stream for AsyncReader<R> {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 type Chunk = Option<Result<Bytes, Fault>>;
 
 /// Runs a blocking function on tokio's blocking thread pool, one call at a time.
+#[cfg(not(target_family = "wasm"))]
 struct Blocking<F> {
     /// `None` while a call is running.
     next: Option<F>,
     running: Option<JoinHandle<(F, Chunk)>>,
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl<F> Blocking<F> {
     fn new(next: F) -> Self {
         Blocking {
@@ -186,8 +200,10 @@ impl<F> Blocking<F> {
 }
 
 /// No field is ever pinned.
+#[cfg(not(target_family = "wasm"))]
 impl<F> Unpin for Blocking<F> {}
 
+#[cfg(not(target_family = "wasm"))]
 impl<F: FnMut() -> Chunk + Send + 'static> Stream for Blocking<F> {
     type Item = Result<Bytes, Fault>;
 

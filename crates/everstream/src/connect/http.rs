@@ -3,22 +3,27 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+#[cfg(not(target_family = "wasm"))]
 use std::sync::atomic::AtomicBool;
 
 use ::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
+#[cfg(not(target_family = "wasm"))]
 use everstream_http::policy::HeaderScope;
-use url::Url;
 
 use super::attempt::{Attempt, Hook};
-use super::client::HttpClient;
-use super::settings::{Header, Settings};
+#[cfg(target_family = "wasm")]
+use super::browser::Header;
+#[cfg(not(target_family = "wasm"))]
 use super::transport::Transport;
-use super::{ClientContext, ConnectStrategy, ConnectionClient};
+use super::{ClientContext, ConnectStrategy, ConnectionClient, Settings};
+#[cfg(not(target_family = "wasm"))]
+use super::{HttpClient, attempt::Header};
 use crate::error::Error;
 
-pub use super::transport::{AddressFamily, HttpVersion};
+/// The upper bound of [`Http::error_body_limit`].
+const MAX_ERROR_BODY: usize = 8 << 20;
 
 /// Connects over HTTP: the request, and how to send it.
 ///
@@ -57,8 +62,8 @@ pub use super::transport::{AddressFamily, HttpVersion};
 #[derive(Clone)]
 pub struct Http {
     // Both are pointers, because tasks store an `Http` by value and clients share its settings.
-    url: Arc<String>,
-    settings: Arc<Settings>,
+    pub(super) url: Arc<String>,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl Http {
@@ -108,7 +113,7 @@ impl Http {
     /// ```
     #[must_use]
     pub fn method(self, method: impl AsRef<str>) -> Self {
-        self.with(|settings| settings.method = method.as_ref().to_owned().into())
+        self.with(|settings| settings.set_method(method.as_ref()))
     }
 
     /// Adds a header, from strings, bytes or the types of the crate `http`. Earlier headers of the same
@@ -143,6 +148,7 @@ impl Http {
     ///     .sensitive_header("x-api-key", "secret");
     /// # drop(http);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn sensitive_header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
         self.add_header(name.as_ref(), value.try_into().ok(), true)
@@ -164,11 +170,8 @@ impl Http {
     pub fn headers(self, headers: HeaderMap) -> Self {
         self.with(|settings| {
             for (name, value) in &headers {
-                settings.headers.push(Header {
-                    name: name.as_str().into(),
-                    value: Some(value.clone()),
-                    sensitive: false,
-                });
+                let header = Header::new(name.as_str(), Some(value.clone()), false);
+                settings.headers.push(header);
             }
         })
     }
@@ -198,7 +201,7 @@ impl Http {
     /// ```
     #[must_use]
     pub fn basic_auth(self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.with(|settings| settings.basic_auth = Some((user.into(), password.into())))
+        self.with(|settings| settings.set_basic_auth(user.into(), password.into()))
     }
 
     /// Removes a header that the client sends by default. Headers that you set are still sent. The defaults
@@ -216,17 +219,14 @@ impl Http {
     /// # assert_eq!(server.requests()[0].header("user-agent"), None);
     /// # Ok::<(), everstream::Error>(())
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn without_default_header(self, name: impl Into<String>) -> Self {
         self.with(|settings| settings.omitted.push(name.into()))
     }
 
     fn add_header(self, name: &str, value: Option<HeaderValue>, sensitive: bool) -> Self {
-        let header = Header {
-            name: name.into(),
-            value,
-            sensitive,
-        };
+        let header = Header::new(name, value, sensitive);
         self.with(|settings| settings.headers.push(header))
     }
 
@@ -317,6 +317,7 @@ impl Http {
     /// let http = everstream::Http::new("https://example.com/feed").redirect_limit(0);
     /// # drop(http);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn redirect_limit(self, limit: usize) -> Self {
         self.with(|settings| settings.redirect_limit = limit)
@@ -333,6 +334,7 @@ impl Http {
     ///     .header_scope(HeaderScope::Sensitive);
     /// # drop(http);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn header_scope(self, scope: HeaderScope) -> Self {
         self.with(|settings| settings.header_scope = scope)
@@ -352,6 +354,29 @@ impl Http {
     #[must_use]
     pub fn any_content_type(self, any: bool) -> Self {
         self.with(|settings| settings.any_content_type = any)
+    }
+
+    /// Sets how many bytes of the body of an error response are kept, for
+    /// [`ErrorResponse::body`](crate::ErrorResponse::body). Default: 1024; at most 8 MiB.
+    ///
+    /// Reading the body takes at most 2 s, whatever the limit is.
+    ///
+    /// ```
+    /// use everstream::{Http, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::status(404).send("no such feed, ".repeat(100)).end());
+    /// # let url = server.url("/feed");
+    ///
+    /// let http = Http::new(&url).error_body_limit(64 * 1024);
+    /// let error = SseClient::new(http)?.start().unwrap_err();
+    /// let response = error.fault().and_then(|fault| fault.response()).unwrap();
+    /// assert_eq!(response.body.len(), 1400);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    #[must_use]
+    pub fn error_body_limit(self, bytes: usize) -> Self {
+        self.with(|settings| settings.error_body = bytes.min(MAX_ERROR_BODY))
     }
 
     /// Stores the cookies that servers set, and sends them back. Default: off.
@@ -376,7 +401,7 @@ impl Http {
     /// let http = everstream::Http::new("https://example.com/feed").cookies(true);
     /// # drop(http);
     /// ```
-    #[cfg(feature = "cookies")]
+    #[cfg(all(feature = "cookies", not(target_family = "wasm")))]
     #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
     #[must_use]
     pub fn cookies(self, enabled: bool) -> Self {
@@ -391,6 +416,7 @@ impl Http {
         self
     }
 
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn with_transport(self, change: impl FnOnce(&mut Transport)) -> Self {
         self.with(|settings| {
             change(Arc::make_mut(&mut settings.transport));
@@ -400,6 +426,7 @@ impl Http {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Http {
     pub(super) fn create(&self, context: ClientContext) -> Result<HttpClient, Error> {
         let settings = &self.settings;
@@ -442,21 +469,29 @@ impl From<String> for Http {
     }
 }
 
-impl From<&Url> for Http {
-    fn from(url: &Url) -> Self {
+impl From<&url::Url> for Http {
+    fn from(url: &url::Url) -> Self {
         Http::new(url.as_str())
     }
 }
 
-impl From<Url> for Http {
-    fn from(url: Url) -> Self {
+impl From<url::Url> for Http {
+    fn from(url: url::Url) -> Self {
         Http::new(url)
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl ConnectStrategy for Http {
     fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
         Ok(Box::new(self.create(context)?))
+    }
+}
+
+#[cfg(target_family = "wasm")]
+impl ConnectStrategy for Http {
+    fn create_client(&self, _: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+        Ok(Box::new(self.create()?))
     }
 }
 

@@ -2,31 +2,33 @@
 
 #[cfg(feature = "http")]
 mod attempt;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", target_family = "wasm"))]
+mod browser;
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod buffer;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod client;
 mod connection;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod connections;
 mod custom;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod decode;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod http1;
-#[cfg(feature = "http2")]
+#[cfg(all(feature = "http2", not(target_family = "wasm")))]
 mod http2;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod net;
-#[cfg(feature = "reqwest")]
+#[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 mod reqwest;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod response;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod settings;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 mod transport;
 
 use std::future::Future;
@@ -39,6 +41,10 @@ use crate::error::Error;
 
 #[cfg(feature = "http")]
 pub use attempt::Attempt;
+#[cfg(all(feature = "http", target_family = "wasm"))]
+use browser::{Body, Settings, Url};
+#[cfg(all(feature = "http", target_family = "wasm"))]
+pub use browser::{Credentials, Response};
 pub(crate) use connection::Chunks;
 pub use connection::Connection;
 #[cfg(feature = "http")]
@@ -47,9 +53,13 @@ pub use custom::{ConnectFn, connect_fn};
 #[cfg(feature = "http")]
 pub use everstream_http::policy::parse_retry_after;
 #[cfg(feature = "http")]
-pub use http::{AddressFamily, Http, HttpVersion};
-#[cfg(feature = "http")]
+pub use http::Http;
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
 pub use response::{Redirect, Response};
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
+pub use transport::{AddressFamily, HttpVersion};
+#[cfg(all(feature = "http", not(target_family = "wasm")))]
+use {client::HttpClient, connections::Body, settings::Settings, url::Url};
 
 /// Decides how clients connect. A strategy is immutable, and can serve any number of clients.
 ///
@@ -120,7 +130,7 @@ pub trait ConnectStrategy: Send + Sync + 'static {
 pub trait ConnectionClient: Send + 'static {
     /// Begins an attempt to connect. Dropping the future cancels the attempt.
     ///
-    /// The future runs inside a tokio runtime with timers enabled.
+    /// The future runs inside a tokio runtime with timers enabled, except in the browser.
     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture;
 
     /// Whether a request may be repeated even if the server may have acted on it: true for GET and other

@@ -15,7 +15,7 @@ use everstream_http::policy::CookieJar;
 use everstream_http::policy::{HeaderScope, MAX_REDIRECTS, accept_encoding};
 
 use super::ClientContext;
-use super::attempt::{Attempt, Hook, parse_header, parse_method, parse_url};
+use super::attempt::{Attempt, Header, Hook};
 use super::connections::Connections;
 use super::decode::CODINGS;
 use super::response::OnRedirect;
@@ -54,14 +54,6 @@ pub(super) struct Settings {
     pub(super) custom_client: Option<reqwest::Client>,
 }
 
-#[derive(Clone)]
-pub(super) struct Header {
-    pub(super) name: String,
-    /// `None` if it isn't valid as a header value.
-    pub(super) value: Option<HeaderValue>,
-    pub(super) sensitive: bool,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -90,6 +82,14 @@ impl Default for Settings {
 }
 
 impl Settings {
+    pub(super) fn set_method(&mut self, method: &str) {
+        self.method = method.to_owned().into();
+    }
+
+    pub(super) fn set_basic_auth(&mut self, user: String, password: String) {
+        self.basic_auth = Some((user, password));
+    }
+
     pub(super) fn connections(&self, context: ClientContext) -> Result<Connections, Error> {
         #[cfg(feature = "reqwest")]
         if let Some(client) = &self.custom_client {
@@ -122,24 +122,8 @@ impl Settings {
         if matches!(&self.basic_auth, Some((user, _)) if user.contains(':')) {
             return Err(Error::config("basic_auth", "a user can't have a colon"));
         }
-        let mut url = parse_url(url)?;
-        if !self.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&self.query);
-        }
-        let mut headers = HeaderMap::new();
-        for header in &self.headers {
-            let (name, value) = parse_header(&header.name, header.value.clone(), header.sensitive)?;
-            headers.append(name, value);
-        }
-        Ok(Attempt {
-            method: parse_method(&self.method)?,
-            url,
-            headers,
-            body: self.body.clone(),
-            number: 0,
-            last_event_id: None,
-            problem: None,
-        })
+        let body = self.body.clone();
+        Attempt::new(url, &self.query, &self.method, &self.headers, body)
     }
 
     /// Adds the default headers, except where the user set the same name.
