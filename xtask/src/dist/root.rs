@@ -17,7 +17,7 @@ everstream --version
 everstream demo | tail -n 2
 postgres="postgres://127.0.0.1:9/d?table=t&feed=f&sslmode=disable"
 for log in "$postgres" "redis://127.0.0.1:9/0?key=k" nats://127.0.0.1:9/s; do
-    everstream relay http://127.0.0.1:9/ "$log" --check 2>&1 | grep "Connection refused"
+    everstream relay http://127.0.0.1:9/ "$log" --check 2>&1 | grep "connection refused"
 done
 for page in everstream everstream-relay; do
     man "$page" > /tmp/page
