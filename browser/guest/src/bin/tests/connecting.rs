@@ -1,0 +1,39 @@
+//! Connecting, and what is known about a connection.
+
+use everstream::{Action, Error, Http, SseClient};
+
+use crate::{js, reading};
+
+/// A URL without an origin is relative to the page or the worker's script.
+pub(crate) async fn connects_to_the_server_of_the_page() {
+    let mut client = SseClient::new("/feed").unwrap();
+    let Action::Start(start) = reading::action(&mut client).await else {
+        panic!("no start");
+    };
+    assert_eq!(start.status, Some(200));
+    assert_eq!(start.header("content-type"), Some("text/event-stream"));
+    assert_eq!(start.url, Some(format!("{}/feed", js::location("origin"))));
+    for expected in ["hello", "wörld"] {
+        let event = client.next_event().await.unwrap().unwrap();
+        assert_eq!(event.data(), expected);
+    }
+}
+
+pub(crate) fn settings_that_the_browser_refuses_fail_at_build() {
+    let http = || Http::new("/feed");
+    for (http, setting) in [
+        (http().header("cookie", "a=1"), "header"),
+        (http().header("Sec-Fetch-Mode", "cors"), "header"),
+        (http().method("TRACE"), "method"),
+        (http().body("q=1"), "body"),
+        (Http::new("https://me:secret@example.com/"), "url"),
+        (Http::new("ftp://example.com/"), "url"),
+        (Http::new("http://[/"), "url"),
+    ] {
+        let error = SseClient::new(http).err();
+        let is_expected =
+            matches!(&error, Some(Error::Config { setting: it, .. }) if *it == setting);
+        assert!(is_expected, "{setting}: {error:?}");
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}
