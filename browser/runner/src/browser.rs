@@ -23,7 +23,8 @@ const EXIT_LIMIT: Duration = Duration::from_secs(10);
 /// Chromium reads commands from file descriptor 3, and exits once the runner has closed it, even if the
 /// runner was killed. The shell then removes the profile.
 const SCRIPT: &str =
-    r#"profile=$1; shift; "$@" 3<&0 4>&1 </dev/null >/dev/null; rm -rf "$profile""#;
+    r#"profile=$1; shift; "$@" 3<&0 4>&1 </dev/null >/dev/null
+    for attempt in 1 2 3; do rm -rf "$profile" && break; sleep 1; done"#;
 
 /// A Chromium with a fresh profile. Dropping it ends the process and removes the profile.
 pub(crate) struct Browser {
