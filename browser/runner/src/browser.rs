@@ -22,8 +22,7 @@ const EXIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Chromium reads commands from file descriptor 3, and exits once the runner has closed it, even if the
 /// runner was killed. The shell then removes the profile.
-const SCRIPT: &str =
-    r#"profile=$1; shift; "$@" 3<&0 4>&1 </dev/null >/dev/null
+const SCRIPT: &str = r#"profile=$1; shift; "$@" 3<&0 4>&1 </dev/null >/dev/null
     for attempt in 1 2 3; do rm -rf "$profile" && break; sleep 1; done"#;
 
 /// A Chromium with a fresh profile. Dropping it ends the process and removes the profile.
@@ -59,6 +58,8 @@ impl Browser {
                 "--remote-debugging-pipe",
             ])
             .arg(format!("--user-data-dir={}", profile.display()))
+            // Not the zone of Greenwich, for the dates in headers.
+            .env("TZ", "America/New_York")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)

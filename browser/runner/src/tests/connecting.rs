@@ -10,6 +10,10 @@ pub(super) const TESTS: &[Test] = &[
         run: connects_to_the_server_of_the_page,
     },
     Test {
+        name: "relative_url",
+        run: a_relative_url_does_not_follow_the_page,
+    },
+    Test {
         name: "settings",
         run: settings_that_the_browser_refuses_fail_at_build,
     },
@@ -28,6 +32,21 @@ fn connects_to_the_server_of_the_page(run: &Run<'_>) {
     assert_eq!(header("last-event-id"), None);
     // What the browser makes of `cache: "no-store"`.
     assert_eq!(header("cache-control"), Some("no-cache"));
+}
+
+/// Pages with a router change their own URL.
+fn a_relative_url_does_not_follow_the_page(run: &Run<'_>) {
+    let first = Reply::stream().event_with_id("1", "one");
+    let first = first.wait_for(&run.gate("one")).drop_connection();
+    run.origin_replies.push(first);
+    let second = Reply::stream().event_with_id("2", "two");
+    run.origin_replies.push(second.stall());
+    run.open();
+    run.finish();
+    let requests = run.origin.requests();
+    let feeds = requests.iter().filter(|it| it.path().ends_with("feed"));
+    let paths: Vec<_> = feeds.map(|it| it.path()).collect();
+    assert_eq!(paths, ["/feed", "/feed"]);
 }
 
 fn settings_that_the_browser_refuses_fail_at_build(run: &Run<'_>) {

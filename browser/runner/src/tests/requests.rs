@@ -20,6 +20,10 @@ pub(super) const TESTS: &[Test] = &[
         run: a_post_is_resumed_by_get,
     },
     Test {
+        name: "basic_auth",
+        run: a_user_and_a_password_are_sent,
+    },
+    Test {
         name: "before_attempt",
         run: each_attempt_has_a_fresh_token,
     },
@@ -78,6 +82,16 @@ fn a_post_is_resumed_by_get(run: &Run<'_>) {
     assert_eq!(resumed.header("authorization"), Some("Bearer secret"));
     assert_eq!(resumed.header("content-type"), None);
     assert_eq!(resumed.body, b"");
+}
+
+fn a_user_and_a_password_are_sent(run: &Run<'_>) {
+    run.reply(Reply::stream().event("hello").stall());
+    run.open();
+    run.finish();
+    let requests = run.requests();
+    let sent = requests[0].header("authorization");
+    // "Aladdin:open sesame", from RFC 7617.
+    assert_eq!(sent, Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
 }
 
 fn each_attempt_has_a_fresh_token(run: &Run<'_>) {

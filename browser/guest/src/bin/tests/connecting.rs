@@ -19,6 +19,16 @@ pub(crate) async fn connects_to_the_server_of_the_page() {
     }
 }
 
+/// A page can change its own URL; a worker can't.
+pub(crate) async fn a_relative_url_does_not_follow_the_page() {
+    let mut client = reading::client(Http::new("feed"));
+    if !js::is_worker() {
+        js::change_location("/another/page.html");
+    }
+    assert_eq!(reading::data(&mut client).await, "one");
+    assert_eq!(reading::data(&mut client).await, "two");
+}
+
 pub(crate) fn settings_that_the_browser_refuses_fail_at_build() {
     let http = || Http::new("/feed");
     for (http, setting) in [

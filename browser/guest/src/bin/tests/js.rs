@@ -14,6 +14,20 @@ pub(crate) fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap()
 }
 
+/// Whether the program runs in a worker.
+pub(crate) fn is_worker() -> bool {
+    get(&js_sys::global(), "document").is_undefined()
+}
+
+/// Changes the URL of the page without loading another one.
+pub(crate) fn change_location(path: &str) {
+    let history = get(&js_sys::global(), "history");
+    let push: Function = get(&history, "pushState").unchecked_into();
+    let nothing = JsValue::NULL;
+    push.call3(&history, &nothing, &"".into(), &path.into())
+        .unwrap();
+}
+
 /// Signals the runner.
 pub(crate) async fn signal(name: &str) {
     if let Some(sent) = fetch("POST", &format!("/signal/{name}"), "") {

@@ -32,6 +32,7 @@ fn main() {
 async fn run(test: &str, server: &str) -> String {
     match test {
         "connect" => connecting::connects_to_the_server_of_the_page().await,
+        "relative_url" => connecting::a_relative_url_does_not_follow_the_page().await,
         "settings" => connecting::settings_that_the_browser_refuses_fail_at_build(),
         "drop_in_event" => resuming::a_drop_in_an_event_resumes_after_the_last_one(server).await,
         "non_ascii_id" => resuming::a_non_ascii_id_is_kept(server).await,
@@ -40,11 +41,15 @@ async fn run(test: &str, server: &str) -> String {
         "post" => requests::a_post_is_sent_once(server).await,
         "repeat_unsafe" => requests::a_post_is_repeated_if_the_program_says_so(server).await,
         "resume_with_get" => requests::a_post_is_resumed_by_get(server).await,
+        "basic_auth" => requests::a_user_and_a_password_are_sent(server).await,
         "before_attempt" => requests::each_attempt_has_a_fresh_token(server).await,
         "no_content" => responses::a_204_ends_the_stream(server).await,
         "error_status" => responses::an_error_status_has_headers_and_a_body(server).await,
         "endless_error_body" => responses::the_beginning_of_a_body_is_kept(server).await,
+        "error_body_limit" => responses::the_limit_of_a_body_can_be_set(server).await,
+        "send" => responses::send_returns_any_response(server).await,
         "retry_after" => responses::an_exposed_retry_after_is_obeyed(server).await,
+        "retry_after_date" => responses::a_retry_after_can_be_a_date(server).await,
         "hidden_retry_after" => responses::a_hidden_retry_after_is_unknown(server).await,
         "timeout_between_events" => timeouts::events_restart_the_read_timeout(server).await,
         "timeout_before_head" => timeouts::a_read_timeout_reconnects(server, false).await,

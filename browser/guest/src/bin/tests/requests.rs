@@ -38,6 +38,12 @@ pub(crate) async fn a_post_is_resumed_by_get(server: &str) {
     assert_eq!(reading::data(&mut client).await, "two");
 }
 
+pub(crate) async fn a_user_and_a_password_are_sent(server: &str) {
+    let http = Http::new(format!("{server}/feed"));
+    let mut client = reading::client(http.basic_auth("Aladdin", "open sesame"));
+    assert_eq!(reading::data(&mut client).await, "hello");
+}
+
 /// The hook requests each token with a promise of JavaScript, which isn't `Send`.
 pub(crate) async fn each_attempt_has_a_fresh_token(server: &str) {
     let http = Http::new(format!("{server}/feed")).before_attempt(|attempt| {
