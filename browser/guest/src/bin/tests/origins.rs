@@ -9,7 +9,7 @@ pub(crate) async fn the_fault_names_the_header(server: &str) {
     assert_eq!(reading::data(&mut client).await, "one");
     let fault = reading::fault(&mut client).await;
     assert!(matches!(fault, Fault::Read(_)), "{fault:?}");
-    for (seen, go_on) in [
+    for (seen, next) in [
         ("method-not-allowed", "allow-method"),
         ("header-not-allowed", "allow-header"),
     ] {
@@ -19,7 +19,7 @@ pub(crate) async fn the_fault_names_the_header(server: &str) {
         let advice = "Access-Control-Allow-Headers: Last-Event-ID";
         assert!(message.contains(advice), "{message}");
         js::signal(seen).await;
-        js::wait(go_on).await;
+        js::wait(next).await;
     }
     assert_eq!(reading::data(&mut client).await, "two");
 }
