@@ -58,7 +58,7 @@ impl Browser {
                 "--remote-debugging-pipe",
             ])
             .arg(format!("--user-data-dir={}", profile.display()))
-            // Not the zone of Greenwich, for the dates in headers.
+            // Dates without a time zone must not be taken for local ones.
             .env("TZ", "America/New_York")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,5 +1,6 @@
 //! Responses that aren't streams.
 
+use std::process::Command;
 use std::time::Duration;
 
 use everstream_testing::Reply;
@@ -32,8 +33,8 @@ pub(super) const TESTS: &[Test] = &[
         run: an_exposed_retry_after_is_obeyed,
     },
     Test {
-        name: "retry_after_date",
-        run: a_retry_after_can_be_a_date,
+        name: "error_responses",
+        run: error_responses_are_read_as_elsewhere,
     },
     Test {
         name: "hidden_retry_after",
@@ -88,11 +89,15 @@ fn send_returns_any_response(run: &Run<'_>) {
     run.gate("checked").open();
     run.finish();
     let requests = run.requests();
-    let ids: Vec<_> = requests
-        .iter()
-        .map(|it| it.header("last-event-id"))
-        .collect();
-    assert_eq!(ids, [Some("7"), None, None]);
+    let sent = |name| -> Vec<_> { requests.iter().map(|it| it.header(name)).collect() };
+    let basic = Some("Basic bcOpOnNlY3JldA==");
+    assert_eq!(sent("authorization"), [basic, basic, Some("Bearer own")]);
+    assert_eq!(sent("last-event-id"), [None, None, Some("41")]);
+    assert!(
+        requests
+            .iter()
+            .all(|it| it.method == "POST" && it.body == b"{}")
+    );
 }
 
 fn refused() -> Reply {
@@ -109,20 +114,48 @@ fn an_exposed_retry_after_is_obeyed(run: &Run<'_>) {
     assert!(waited >= Duration::from_secs(2), "{waited:?}");
 }
 
-fn a_retry_after_can_be_a_date(run: &Run<'_>) {
-    for value in [
-        "Fri, 31 Dec 2100 23:00:00 GMT",
-        // The oldest format. It is in the zone of Greenwich, too.
-        "Fri Dec 31 23:00:00 2100",
-        "Sunday, 06-Nov-94 08:49:37 GMT",
-        "soon",
+fn error_responses_are_read_as_elsewhere(run: &Run<'_>) {
+    let [fixdate, rfc850, asctime] = ["%a, %d %b %Y", "%A, %d-%b-%y", "%a %b %e"].map(in_an_hour);
+    for (retry_after, text) in [
+        (&*fixdate, "naïve".as_bytes()),
+        (&*rfc850, b"caf\xe9"),
+        (&*asctime, b""),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", b""),
+        ("5 s", b""),
+        ("-5", b""),
+        ("soon", b""),
     ] {
-        let reply = Reply::status(503).header("Retry-After", value);
-        run.reply(reply.header("Access-Control-Expose-Headers", "Retry-After"));
+        let reply = Reply::status(503)
+            .header("Access-Control-Expose-Headers", "Retry-After, X-Text")
+            .header("Retry-After", retry_after);
+        let reply = match text {
+            b"" => reply,
+            text => reply.header("X-Text", text),
+        };
+        run.reply(reply.send("0123456789"));
     }
     run.open();
     run.finish();
-    assert_eq!(run.requests().len(), 4);
+    let requests = run.requests();
+    assert_eq!(requests.len(), 7);
+    assert!(requests.iter().all(|it| it.target == "/feed?a=1"));
+}
+
+/// The time in an hour, with the date in this format.
+fn in_an_hour(date: &str) -> String {
+    let rest = match date.contains(',') {
+        true => " %H:%M:%S GMT",
+        false => " %H:%M:%S %Y",
+    };
+    let output = Command::new("date")
+        .env("LC_ALL", "C")
+        .args(["--utc", "--date=+1 hour", &format!("+{date}{rest}")])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
 }
 
 fn a_retry_after_that_is_not_exposed_is_unknown(run: &Run<'_>) {

@@ -1,6 +1,6 @@
 //! Connecting, and what is known about a connection.
 
-use everstream::{Action, Error, Http, SseClient};
+use everstream::{Action, ConnectRequest, Error, Http, SseClient};
 
 use crate::{js, reading};
 
@@ -34,7 +34,11 @@ pub(crate) fn settings_that_the_browser_refuses_fail_at_build() {
     for (http, setting) in [
         (http().header("cookie", "a=1"), "header"),
         (http().header("Sec-Fetch-Mode", "cors"), "header"),
+        (http().header("x team", "a"), "header"),
+        (http().header("x-team", "a\nb"), "header"),
         (http().method("TRACE"), "method"),
+        (http().method("a b"), "method"),
+        (http().basic_auth("m:e", "secret"), "basic_auth"),
         (http().body("q=1"), "body"),
         (Http::new("https://me:secret@example.com/"), "url"),
         (Http::new("ftp://example.com/"), "url"),
@@ -46,4 +50,11 @@ pub(crate) fn settings_that_the_browser_refuses_fail_at_build() {
         assert!(is_expected, "{setting}: {error:?}");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
+    // A later setting replaces an invalid one.
+    let http = http().method("a b").method("POST").body("q=1");
+    let http = http.bearer_token("a\nb").bearer_token("b");
+    let http = http.basic_auth("m:e", "secret").basic_auth("me", "secret");
+    SseClient::new(http).unwrap();
+    let request = ConnectRequest::new(None);
+    assert!(!request.resume_with_get);
 }

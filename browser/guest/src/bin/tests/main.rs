@@ -49,7 +49,7 @@ async fn run(test: &str, server: &str) -> String {
         "error_body_limit" => responses::the_limit_of_a_body_can_be_set(server).await,
         "send" => responses::send_returns_any_response(server).await,
         "retry_after" => responses::an_exposed_retry_after_is_obeyed(server).await,
-        "retry_after_date" => responses::a_retry_after_can_be_a_date(server).await,
+        "error_responses" => responses::error_responses_are_read_as_elsewhere(server).await,
         "hidden_retry_after" => responses::a_hidden_retry_after_is_unknown(server).await,
         "timeout_between_events" => timeouts::events_restart_the_read_timeout(server).await,
         "timeout_before_head" => timeouts::a_read_timeout_reconnects(server, false).await,

@@ -53,33 +53,37 @@ pub(crate) async fn the_limit_of_a_body_can_be_set(server: &str) {
 }
 
 pub(crate) async fn send_returns_any_response(server: &str) {
-    let http = Http::new(format!("{server}/mcp"));
-    let request = ConnectRequest::new(Some("7".to_owned()));
-    let response = http.send(request).await.unwrap();
-    assert!(!response.is_event_stream());
+    let http = Http::new(format!("{server}/mcp"))
+        .method("POST")
+        .basic_auth("mé", "secret")
+        .body("{}");
+    let response = http.send(ConnectRequest::default()).await.unwrap();
+    assert_eq!(response.start().status, Some(200));
     let kind = response.start().header("content-type");
     assert_eq!(kind, Some("application/json"));
-    let mut body = Vec::new();
-    let mut connection = response.into_body().unwrap();
-    while let Some(chunk) = connection.next_chunk().await {
-        body.extend_from_slice(chunk.unwrap().as_ref());
+    assert!(!response.is_event_stream());
+    let mut document = Vec::new();
+    let mut body = response.into_body().unwrap();
+    while let Some(chunk) = body.next_chunk().await {
+        document.extend_from_slice(chunk.unwrap().as_ref());
     }
-    assert_eq!(body, br#"{"answer":42}"#);
+    assert_eq!(document, br#"{"answer":42}"#);
 
-    let response = http.send(ConnectRequest::new(None)).await.unwrap();
-    let fault = response.into_connection().await.err();
-    let response = fault.as_ref().and_then(Fault::response).unwrap();
-    assert_eq!(
-        (response.status, &response.body[..]),
-        (403, &b"no access"[..])
-    );
+    let response = http.send(ConnectRequest::default()).await.unwrap();
+    let fault = response.into_connection().await.unwrap_err();
+    let response = fault.response().unwrap();
+    assert_eq!(response.status, 403);
+    assert_eq!(response.body, b"no access");
 
-    let response = http.send(ConnectRequest::new(None)).await.unwrap();
+    // A header of the program replaces the one for the user and password.
+    let own = http.header("Authorization", "Bearer own");
+    let request = ConnectRequest::new(Some("41".into()));
+    let response = own.send(request).await.unwrap();
     assert!(response.is_event_stream());
-    let mut connection = response.into_connection().await.unwrap();
-    let chunk = connection.next_chunk().await.unwrap().unwrap();
+    let mut stream = response.into_connection().await.unwrap();
+    let chunk = stream.next_chunk().await.unwrap().unwrap();
     assert_eq!(chunk.as_ref(), b"data: hello\n\n");
-    drop(connection);
+    drop(stream);
     js::signal("dropped").await;
     js::wait("checked").await;
 }
@@ -100,20 +104,34 @@ pub(crate) async fn an_exposed_retry_after_is_obeyed(server: &str) {
     assert_eq!(reading::data(&mut client).await, "hello");
 }
 
-pub(crate) async fn a_retry_after_can_be_a_date(server: &str) {
-    let delay = async || {
-        let mut client = patient(server);
-        reading::fault(&mut client).await.retry_after()
-    };
-    let instant = js_sys::Date::parse("2100-12-31T23:00:00Z");
-    for format in ["today's", "the oldest"] {
-        let left = Duration::from_secs_f64((instant - js_sys::Date::now()) / 1000.0);
-        let delay = delay().await.unwrap();
-        let difference = delay.abs_diff(left);
-        assert!(difference < Duration::from_secs(60), "{format}: {delay:?}");
+pub(crate) async fn error_responses_are_read_as_elsewhere(server: &str) {
+    let http = Http::new(format!("{server}/feed"))
+        .error_body_limit(9)
+        .query("a", "1");
+    for (retry_after, text) in [
+        // One hour from now, in each of the three formats of dates.
+        (Some(3600), Some("naïve")),
+        (Some(3600), Some("caf\u{fffd}")),
+        (Some(3600), None),
+        (Some(0), None),
+        (None, None),
+        (None, None),
+        (None, None),
+    ] {
+        let response = http.send(ConnectRequest::default()).await.unwrap();
+        let fault = response.into_connection().await.unwrap_err();
+        let Fault::Status(response) = &fault else {
+            panic!("{fault:?}");
+        };
+        assert_eq!(response.body, b"0123456789"[..9]);
+        assert_eq!(response.headers.get("x-text"), text);
+        let waits = response.retry_after.map(|it| it.as_secs_f64());
+        let is_expected = match (waits, retry_after) {
+            (Some(waits), Some(seconds)) => (waits - f64::from(seconds)).abs() < 60.0,
+            (waits, seconds) => waits.is_none() && seconds.is_none(),
+        };
+        assert!(is_expected, "{waits:?} instead of {retry_after:?}");
     }
-    assert_eq!(delay().await, Some(Duration::ZERO), "a date in the past");
-    assert_eq!(delay().await, None, "neither seconds nor a date");
 }
 
 pub(crate) async fn a_hidden_retry_after_is_unknown(server: &str) {
