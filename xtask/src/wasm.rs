@@ -1,5 +1,5 @@
 //! `cargo xtask wasm`: the client in a real browser: headless Chromium, on a page and in a worker. Also
-//! measures the size of a minimal client.
+//! clippy for this target, and the size of a minimal client.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,6 +14,7 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 /// Debian's packages of a Rust that can compile for browsers. The source must be that of the compiler.
 const PACKAGES: &[&str] = &[
     "rustc-web=VERSION.*",
+    "rust-web-clippy=VERSION.*",
     "rust-web-src=VERSION.*",
     "libstd-rust-web-dev=VERSION.*",
     "libstd-rust-web-VERSION=VERSION.*",
@@ -27,28 +28,80 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     apt::install(&[(CHROMIUM, "chromium")], &folder.join("apt.log"))?;
     let manifest = sh::root().join("browser/Cargo.toml");
 
-    let mut guest = sh::cargo(["build", "--release", "--package", "browser-guest"]);
-    guest
-        .args(["--target", TARGET])
-        .arg("--manifest-path")
-        .arg(&manifest);
-    if !has_target()? {
-        guest.args(["-Z", "build-std=std,panic_abort"]);
-        guest.envs(toolchain(&folder)?);
-    }
-    sh::run(guest.env("CARGO_TARGET_DIR", &folder))?;
+    let runner = |subcommand: &str| {
+        let mut cargo = sh::cargo([subcommand, "--package", "browser-runner"]);
+        cargo.arg("--manifest-path").arg(&manifest);
+        cargo.env("CARGO_TARGET_DIR", &folder);
+        cargo
+    };
+    // Meanwhile, because it has nothing in common with the rest.
+    let mut runner_build = runner("build").arg("--quiet").spawn()?;
 
+    let compiler = match has_target()? {
+        true => None,
+        false => Some(toolchain(&folder)?),
+    };
+    let guest = sh::cargo(["build", "--release", "--package", "browser-guest"]);
+    let mut guest = for_browser(guest, &folder, compiler.as_deref());
+    sh::run(guest.arg("--manifest-path").arg(&manifest))?;
+    lint(&folder, compiler.as_deref())?;
+
+    runner_build.wait()?;
     let out = folder.join("served");
     sh::empty_folder(&out)?;
-    let mut runner = sh::cargo(["run", "--package", "browser-runner"]);
-    runner.arg("--manifest-path").arg(&manifest).arg("--");
-    runner
-        .arg(folder.join(TARGET).join("release"))
-        .arg(out)
-        .arg(CHROMIUM);
-    sh::run(runner.env("CARGO_TARGET_DIR", &folder))?;
+    let mut run = runner("run");
+    run.arg("--").arg(folder.join(TARGET).join("release"));
+    sh::run(run.arg(out).arg(CHROMIUM))?;
     println!("wasm: ok");
     Ok(())
+}
+
+/// Runs fmt, and clippy for this target, which also shows that the libraries compile for it with all features, and
+/// the engine without the standard library.
+fn lint(folder: &Path, compiler: Option<&[(&'static str, OsString)]>) -> sh::Outcome {
+    let fmt = [
+        "fmt",
+        "--all",
+        "--check",
+        "--manifest-path",
+        "browser/Cargo.toml",
+    ];
+    sh::run(&mut sh::cargo(fmt))?;
+    for package in [
+        ["everstream-core", "--no-default-features"],
+        ["everstream", "--all-features"],
+    ] {
+        let clippy = match compiler {
+            None => sh::cargo(["clippy"]),
+            // That of rustup belongs to another compiler.
+            Some(_) => {
+                let mut clippy = Command::new(folder.join("rust/usr/bin/cargo-clippy"));
+                clippy.arg("clippy").current_dir(sh::root());
+                clippy
+            }
+        };
+        let mut clippy = for_browser(clippy, folder, compiler);
+        clippy.arg("--package").args(package);
+        // The oldest clippy warns of what the newest allows.
+        clippy.args(["--", "-D", "warnings", "-A", "clippy::precedence"]);
+        sh::run(&mut clippy)?;
+    }
+    Ok(())
+}
+
+/// Adds the arguments and variables that a command of cargo needs to compile for browsers.
+fn for_browser(
+    mut cargo: Command,
+    folder: &Path,
+    compiler: Option<&[(&'static str, OsString)]>,
+) -> Command {
+    cargo.args(["--target", TARGET]);
+    if let Some(variables) = compiler {
+        cargo.args(["-Z", "build-std=std,panic_abort"]);
+        cargo.envs(variables.iter().cloned());
+    }
+    cargo.env("CARGO_TARGET_DIR", folder);
+    cargo
 }
 
 /// Whether the installed Rust has the standard library for browsers.
@@ -62,7 +115,8 @@ fn has_target() -> sh::Outcome<bool> {
 /// downloaded if it isn't there yet.
 fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
     let root = folder.join("rust");
-    if !root.exists() {
+    if !root.join("usr/bin/cargo-clippy").exists() {
+        sh::empty_folder(&root)?;
         msrv::unpack(folder, &root, PACKAGES)
             .map_err(|error| format!("{error}\nor, with rustup: rustup target add {TARGET}"))?;
     }
