@@ -1,11 +1,12 @@
 //! `cargo xtask wasm`: the client in a real browser: headless Chromium, on a page and in a worker. Also
-//! measures the size of a minimal client.
+//! measures the size of a minimal client, runs the Leptos example, and compares clients.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::interop::mcp;
 use crate::{apt, msrv, sh};
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -20,35 +21,111 @@ const PACKAGES: &[&str] = &[
     "libllvm19",
 ];
 
+const USAGE: &str = "\
+usage: cargo xtask wasm [--examples | --bench [--events N] [--rounds N]]
+
+  without an option  the tests, the programs of the guide and the size of a minimal client
+  --examples         the Leptos example
+  --bench            the speed and the size of clients, into docs/bench/browser.md
+";
+
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
-    sh::no_arguments("wasm", args)?;
-    let folder = sh::target()?.join("wasm");
-    fs::create_dir_all(&folder)?;
-    apt::install(&[(CHROMIUM, "chromium")], &folder.join("apt.log"))?;
-    let manifest = sh::root().join("browser/Cargo.toml");
-
-    let mut guest = sh::cargo(["build", "--release", "--package", "browser-guest"]);
-    guest
-        .args(["--target", TARGET])
-        .arg("--manifest-path")
-        .arg(&manifest);
-    if !has_target()? {
-        guest.args(["-Z", "build-std=std,panic_abort"]);
-        guest.envs(toolchain(&folder)?);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        [] => Workplace::new()?.run_tests(),
+        ["--examples"] => Workplace::new()?.run_examples(),
+        ["--bench", ref options @ ..] => {
+            let [mut events, mut rounds] = ["300000", "7"];
+            for option in options.chunks(2) {
+                match *option {
+                    ["--events", number] => events = number,
+                    ["--rounds", number] => rounds = number,
+                    _ => return Err(sh::UsageError(USAGE.to_owned()).into()),
+                }
+            }
+            Workplace::new()?.measure(events, rounds)
+        }
+        _ => Err(sh::UsageError(USAGE.to_owned()).into()),
     }
-    sh::run(guest.env("CARGO_TARGET_DIR", &folder))?;
+}
 
-    let out = folder.join("served");
-    sh::empty_folder(&out)?;
-    let mut runner = sh::cargo(["run", "--package", "browser-runner"]);
-    runner.arg("--manifest-path").arg(&manifest).arg("--");
-    runner
-        .arg(folder.join(TARGET).join("release"))
-        .arg(out)
-        .arg(CHROMIUM);
-    sh::run(runner.env("CARGO_TARGET_DIR", &folder))?;
-    println!("wasm: ok");
-    Ok(())
+/// Where everything is built, and what is installed.
+struct Workplace {
+    folder: PathBuf,
+    manifest: PathBuf,
+    /// The variables and the arguments that select a compiler, unless the installed one will do.
+    compiler: Option<Vec<(&'static str, OsString)>>,
+}
+
+impl Workplace {
+    fn new() -> sh::Outcome<Workplace> {
+        let folder = sh::target()?.join("wasm");
+        fs::create_dir_all(&folder)?;
+        apt::install(&[(CHROMIUM, "chromium")], &folder.join("apt.log"))?;
+        let compiler = match has_target()? {
+            true => None,
+            false => Some(toolchain(&folder)?),
+        };
+        Ok(Workplace {
+            folder,
+            manifest: sh::root().join("browser/Cargo.toml"),
+            compiler,
+        })
+    }
+
+    fn run_tests(&self) -> sh::Outcome {
+        self.build(&["--package", "browser-guest", "--release"])?;
+        self.runner("tests", &[])?;
+        println!("wasm: ok");
+        Ok(())
+    }
+
+    fn run_examples(&self) -> sh::Outcome {
+        self.build(&["--package", "browser-leptos", "--release"])?;
+        self.runner("examples", &[])?;
+        println!("wasm: ok");
+        Ok(())
+    }
+
+    fn measure(&self, events: &str, rounds: &str) -> sh::Outcome {
+        apt::install(&[(mcp::NPM, "npm")], &self.folder.join("apt.log"))?;
+        let npm = mcp::install_modules(&self.folder, &sh::root().join("browser/bench"))?;
+        // Apart from each other, so that no program has more features of a library than it asks for.
+        self.build(&["--package", "browser-guest", "--release"])?;
+        self.build(&["--package", "browser-bench", "--release"])?;
+        self.build(&["--package", "browser-bench", "--profile", "speed"])?;
+        let page = sh::root().join("docs/bench/browser.md");
+        let options = [events.as_ref(), rounds.as_ref(), npm.as_os_str()];
+        self.runner("bench", &[&options[..], &[page.as_os_str()]].concat())
+    }
+
+    /// Compiles programs for the browser.
+    fn build(&self, arguments: &[&str]) -> sh::Outcome {
+        let mut guest = sh::cargo(["build", "--target", TARGET]);
+        guest
+            .args(arguments)
+            .arg("--manifest-path")
+            .arg(&self.manifest);
+        if let Some(compiler) = &self.compiler {
+            guest.args(["-Z", "build-std=std,panic_abort"]);
+            guest.envs(compiler.iter().cloned());
+        }
+        sh::run(guest.env("CARGO_TARGET_DIR", &self.folder))
+    }
+
+    fn runner(&self, mode: &str, options: &[&OsStr]) -> sh::Outcome {
+        let out = self.folder.join("served");
+        sh::empty_folder(&out)?;
+        let mut runner = sh::cargo(["run", "--package", "browser-runner"]);
+        runner.arg("--manifest-path").arg(&self.manifest).arg("--");
+        runner
+            .arg(mode)
+            .arg(self.folder.join(TARGET))
+            .arg(out)
+            .arg(CHROMIUM)
+            .args(options);
+        sh::run(runner.env("CARGO_TARGET_DIR", &self.folder))
+    }
 }
 
 /// Whether the installed Rust has the standard library for browsers.
@@ -95,4 +172,25 @@ fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
             Path::new(sysroot.trim()).join(host).into(),
         ),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    const GUIDE: &str = include_str!("../../crates/everstream/guides/browser.md");
+    /// `cargo xtask wasm` runs them.
+    const PROGRAMS: [&str; 2] = [
+        include_str!("../../browser/guest/src/bin/guide.rs"),
+        include_str!("../../browser/guest/src/bin/guide_reload.rs"),
+    ];
+
+    #[test]
+    fn the_code_of_the_guide_is_that_of_the_programs_that_run_in_the_browser() {
+        let mut blocks = 0;
+        for block in GUIDE.split("```rs\n").skip(1) {
+            let code = block.split("```").next().unwrap();
+            assert!(PROGRAMS.iter().any(|it| it.ends_with(code)), "{code}");
+            blocks += 1;
+        }
+        assert_eq!(blocks, 2);
+    }
 }

@@ -13,7 +13,7 @@ use super::{Context, http, scenario};
 use crate::{apt, python, sh};
 
 pub(super) const NODE: &str = "/usr/bin/node";
-pub(super) const NPM: &str = "/usr/bin/npm";
+pub(crate) const NPM: &str = "/usr/bin/npm";
 
 pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     // Nothing is measured here, and the dependencies of the examples take long to optimize.
@@ -150,7 +150,7 @@ pub(super) fn serve(
 }
 
 /// Installs what the `package.json` in `source` names, once per version.
-pub(super) fn install_modules(folder: &Path, source: &Path) -> sh::Outcome<PathBuf> {
+pub(crate) fn install_modules(folder: &Path, source: &Path) -> sh::Outcome<PathBuf> {
     let folder = folder.join("npm");
     let wanted = fs::read(source.join("package.json"))?;
     let installed = folder.join("installed.json");

@@ -10,7 +10,7 @@ mod check;
 mod cut;
 mod follow;
 mod http;
-mod mcp;
+pub(crate) mod mcp;
 mod nginx;
 mod proxies;
 mod readers;

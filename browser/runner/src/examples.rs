@@ -1,0 +1,162 @@
+//! Runs the programs of the guide and the Leptos example in the browser, and checks what they do.
+
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use everstream_testing::{Gate, Reply, Request, Server};
+
+use crate::files;
+use crate::{Guests, Outcome, allowed, preflight};
+
+/// Generous: it is only waited for if something is wrong.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The programs of the guide.
+pub(crate) fn run_guide(guests: &Guests) -> Outcome {
+    for name in ["guide", "guide_reload"] {
+        guests.bind(name, "release", name)?;
+    }
+    guide(guests)?;
+    println!("the guide's first program: ok");
+    reload(guests)?;
+    println!("the guide's program that resumes after a reload: ok");
+    Ok(())
+}
+
+pub(crate) fn run_leptos(guests: &Guests) -> Outcome {
+    guests.bind("browser-leptos", "release", "leptos")?;
+    leptos(guests)?;
+    println!("the Leptos example: ok");
+    let size = files::size(&guests.served.join("leptos_bg.wasm"))?;
+    println!(
+        "the Leptos example: {} bytes, {} compressed",
+        size.raw, size.compressed
+    );
+    Ok(())
+}
+
+/// Shows what the program prints on the console.
+const REPORT_CONSOLE: &str = "
+const report = (text) => fetch('/report', { method: 'POST', body: text });
+console.log = report;
+console.error = (text) => report('error: ' + text);
+";
+
+fn guide(guests: &Guests) -> Outcome {
+    let page = "<!doctype html><script type=module src=start.js></script>";
+    let start = format!("{REPORT_CONSOLE}\nimport init from './guide.js'; init();");
+    let feed = |_: &Request| Reply::stream().event("one").event("two").stall();
+    let (server, reports) = serve(guests, page, &start, "/feed", feed);
+    let _browser = guests.open(&server.url("/"))?;
+    expect(&reports, &["one", "two"])
+}
+
+fn reload(guests: &Guests) -> Outcome {
+    let page = "<!doctype html><script type=module src=start.js></script>";
+    // Reloads once, when the second event has arrived and its id is stored.
+    let start = format!(
+        "{REPORT_CONSOLE}
+console.log = (text) => {{
+  report(text);
+  if (text === 'two') setTimeout(() => location.reload());
+}};
+import init from './guide_reload.js'; init();"
+    );
+    let feed = |request: &Request| match request.header("last-event-id") {
+        None => Reply::stream()
+            .event_with_id("1", "one")
+            .event_with_id("2", "two")
+            .stall(),
+        Some("2") => Reply::stream().event_with_id("3", "three").stall(),
+        Some(_) => Reply::status(400),
+    };
+    let (server, reports) = serve(guests, page, &start, "/feed", feed);
+    let _browser = guests.open(&server.url("/"))?;
+    expect(&reports, &["one", "two", "three"])
+}
+
+/// `drive.js` uses the page, and reports what it shows. The feed is that of another origin.
+fn leptos(guests: &Guests) -> Outcome {
+    let feed = Server::start();
+    let (drop, closed) = (Gate::new(), Gate::new());
+    let gate = drop.clone();
+    feed.otherwise_with(move |request: &Request| {
+        if request.method == "OPTIONS" {
+            return preflight();
+        }
+        let reply = Reply::stream().retry(100);
+        allowed(match request.header("last-event-id") {
+            None => reply
+                .event_with_id("1", "one")
+                .event_with_id("2", "two")
+                .wait_for(&gate)
+                .drop_connection(),
+            Some("2") => reply.event_with_id("3", "three").stall(),
+            Some("3") => reply.event_with_id("4", "four").stall(),
+            Some("4") => reply.event_with_id("5", "five").stall(),
+            Some(_) => Reply::status(400),
+        })
+    });
+    let page = include_str!("../../leptos/index.html").replace("/feed", &feed.url("/feed"));
+    let page = page.replace(
+        "</body>",
+        "<script type=module src=start.js></script></body>",
+    );
+    let gate = closed.clone();
+    let wait = move |_: &Request| Reply::status(204).head_after(&gate);
+    let drive = include_str!("drive.js");
+    let (server, reports) = serve(guests, &page, drive, "/unmounted", wait);
+    let _browser = guests.open(&server.url("/"))?;
+    expect(&reports, &["connected: one, two"])?;
+    drop.open();
+    let Ok(fault) = reports.recv_timeout(LIMIT) else {
+        return Err("the fault wasn't shown".into());
+    };
+    if !fault.contains("; retrying in 0.") || !fault.ends_with(": one, two") {
+        return Err(format!("a fault was expected, and this was shown: {fault}").into());
+    }
+    expect(&reports, &["connected: one, two, three", "unmounted"])?;
+    if !feed.wait_for_open_connections(0, LIMIT) {
+        return Err("the unmounted component kept its connection".into());
+    }
+    closed.open();
+    expect(&reports, &["connected: four", "connected: five"])
+}
+
+fn expect(reports: &Receiver<String>, expected: &[&str]) -> Outcome {
+    for expected in expected {
+        let report = reports.recv_timeout(LIMIT);
+        let report = report.map_err(|_| format!("no report; expected {expected:?}"))?;
+        if report != *expected {
+            return Err(format!("expected {expected:?}, received {report:?}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Serves a page, its script `start.js` and one more path; receives the reports.
+fn serve(
+    guests: &Guests,
+    page: &str,
+    start: &str,
+    path: &'static str,
+    reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> (Server, Receiver<String>) {
+    let (sender, reports) = channel();
+    let sender = Mutex::new(sender);
+    let (page, start) = (page.to_owned(), start.to_owned());
+    let folders = [("/", guests.served.clone())];
+    let server = Server::with_handler(move |request: &Request| match request.path() {
+        it if it == path => reply(request),
+        "/report" => {
+            let report = String::from_utf8_lossy(&request.body).into_owned();
+            if let Ok(sender) = sender.lock() {
+                let _ = sender.send(report);
+            }
+            Reply::status(204)
+        }
+        file => files::reply(file, &[("/", &page), ("/start.js", &start)], &folders),
+    });
+    (server, reports)
+}
