@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use everstream_testing::{Reply, Request, Server};
 
-use crate::browser::Browser;
 use crate::files::{self, Size};
 use crate::{Guests, Outcome};
 

@@ -21,6 +21,8 @@ pub(crate) fn run_guide(guests: &Guests) -> Outcome {
     println!("the guide's first program: ok");
     reload(guests)?;
     println!("the guide's program that resumes after a reload: ok");
+    event_source(guests)?;
+    println!("what the guide says of EventSource: ok");
     Ok(())
 }
 
@@ -74,6 +76,29 @@ import init from './guide_reload.js'; init();"
     let (server, reports) = serve(guests, page, &start, "/feed", feed);
     let _browser = guests.open(&server.url("/"))?;
     expect(&reports, &["one", "two", "three"])
+}
+
+/// The browser's EventSource resumes a stream of another origin without a preflight request.
+fn event_source(guests: &Guests) -> Outcome {
+    let feed = Server::start();
+    let reply = Reply::stream().retry(100).event_with_id("1", "one");
+    feed.otherwise(allowed(reply.drop_connection()));
+    let start = format!("new EventSource('{}');", feed.url("/feed"));
+    let page = "<!doctype html><script src=start.js></script>";
+    let (server, _reports) = serve(guests, page, &start, "/feed", |_| Reply::status(404));
+    let _browser = guests.open(&server.url("/"))?;
+    if !feed.wait_for_requests(2, LIMIT) {
+        return Err("EventSource didn't reconnect".into());
+    }
+    let requests = feed.requests();
+    let seen = (
+        requests[1].method.as_str(),
+        requests[1].header("last-event-id"),
+    );
+    match seen {
+        ("GET", Some("1")) => Ok(()),
+        other => Err(format!("expected a GET with an id, received {other:?}").into()),
+    }
 }
 
 /// `drive.js` uses the page, and reports what it shows. The feed is that of another origin.
