@@ -66,23 +66,25 @@ impl Workplace {
             true => None,
             false => Some(toolchain(&folder)?),
         };
+        let manifest = sh::root().join("browser/Cargo.toml");
         Ok(Workplace {
             folder,
-            manifest: sh::root().join("browser/Cargo.toml"),
+            manifest,
             compiler,
         })
     }
 
     fn run_tests(&self) -> sh::Outcome {
         self.build(&["--package", "browser-guest", "--release"])?;
-        self.runner("tests", &[])?;
+        self.run_runner()?;
+        self.host("guide", &[])?;
         println!("wasm: ok");
         Ok(())
     }
 
     fn run_examples(&self) -> sh::Outcome {
         self.build(&["--package", "browser-leptos", "--release"])?;
-        self.runner("examples", &[])?;
+        self.host("leptos", &[])?;
         println!("wasm: ok");
         Ok(())
     }
@@ -96,7 +98,7 @@ impl Workplace {
         self.build(&["--package", "browser-bench", "--profile", "speed"])?;
         let page = sh::root().join("docs/bench/browser.md");
         let options = [events.as_ref(), rounds.as_ref(), npm.as_os_str()];
-        self.runner("bench", &[&options[..], &[page.as_os_str()]].concat())
+        self.host("bench", &[&options[..], &[page.as_os_str()]].concat())
     }
 
     /// Compiles programs for the browser.
@@ -113,18 +115,35 @@ impl Workplace {
         sh::run(guest.env("CARGO_TARGET_DIR", &self.folder))
     }
 
-    fn runner(&self, mode: &str, options: &[&OsStr]) -> sh::Outcome {
+    fn run_runner(&self) -> sh::Outcome {
         let out = self.folder.join("served");
         sh::empty_folder(&out)?;
-        let mut runner = sh::cargo(["run", "--package", "browser-runner"]);
-        runner.arg("--manifest-path").arg(&self.manifest).arg("--");
+        let mut runner = self.program("browser-runner");
         runner
-            .arg(mode)
+            .arg(self.folder.join(TARGET).join("release"))
+            .arg(out)
+            .arg(CHROMIUM);
+        sh::run(&mut runner)
+    }
+
+    fn host(&self, mode: &str, options: &[&OsStr]) -> sh::Outcome {
+        let out = self.folder.join("shown");
+        sh::empty_folder(&out)?;
+        let mut host = self.program("browser-host");
+        host.arg(mode)
             .arg(self.folder.join(TARGET))
             .arg(out)
             .arg(CHROMIUM)
             .args(options);
-        sh::run(runner.env("CARGO_TARGET_DIR", &self.folder))
+        sh::run(&mut host)
+    }
+
+    /// A program that serves pages to Chromium; the caller adds its arguments.
+    fn program(&self, package: &str) -> Command {
+        let mut program = sh::cargo(["run", "--package", package]);
+        program.arg("--manifest-path").arg(&self.manifest).arg("--");
+        program.env("CARGO_TARGET_DIR", &self.folder);
+        program
     }
 }
 

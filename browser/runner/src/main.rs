@@ -1,23 +1,17 @@
 //! Runs the tests of `guest` in headless Chromium, on a page and in a worker, and measures the minimal
-//! client. Runs the examples, or the benchmark, instead if the first argument says so. The other arguments:
-//! the folder of the compiled guests, an empty folder, and Chromium.
-
-mod bench;
-mod browser;
-mod examples;
-mod files;
+//! client. Arguments: the folder of the compiled guests, an empty folder, and Chromium.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use everstream_testing::{Gate, Reply, Request, Server};
+use flate2::{Compression, write::GzEncoder};
 use wasm_bindgen_cli_support::Bindgen;
-
-use crate::browser::Browser;
-use crate::files::Size;
 
 /// The most bytes that a minimal client may have, compressed.
 const MAX_SIZE: usize = 50_000;
@@ -142,68 +136,26 @@ fn preflight() -> Reply {
 }
 
 fn main() -> Outcome {
-    let mut arguments = std::env::args_os().skip(1);
-    let mut next = |what: &str| arguments.next().ok_or_else(|| format!("expected: {what}"));
-    let mode = next("tests, examples or bench")?;
-    let guests = Guests {
-        built: next("the folder of the guests")?.into(),
-        served: next("an empty folder")?.into(),
-        chromium: next("Chromium")?.into(),
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let (Some(guests), Some(folder), Some(chromium)) =
+        (arguments.next(), arguments.next(), arguments.next())
+    else {
+        return Err("expected: the folder of the guests, an empty folder, Chromium".into());
     };
-    match mode.to_str() {
-        Some("tests") => run_tests(&guests),
-        Some("examples") => examples::run_leptos(&guests),
-        Some("bench") => {
-            let number = |text: std::ffi::OsString| text.to_string_lossy().parse::<usize>();
-            let plan = bench::Plan {
-                events: number(next("the number of events")?)?,
-                rounds: number(next("the number of rounds")?)?,
-                npm: &PathBuf::from(next("node_modules")?),
-                page: &PathBuf::from(next("the page to write")?),
-            };
-            bench::run(&guests, &plan)
-        }
-        _ => Err(format!("unknown mode {}", mode.display()).into()),
-    }
-}
-
-/// The programs to run.
-struct Guests {
-    /// Has a folder for each profile.
-    built: PathBuf,
-    /// What the pages load.
-    served: PathBuf,
-    chromium: PathBuf,
-}
-
-impl Guests {
-    /// Writes `NAME.js` and `NAME_bg.wasm`, which pages load.
-    fn bind(&self, program: &str, profile: &str, name: &str) -> Outcome {
+    for guest in ["minimal", "tests"] {
         let mut bindgen = Bindgen::new();
-        let file = self.built.join(profile).join(program);
-        bindgen.input_path(file.with_extension("wasm"));
+        bindgen.input_path(guests.join(guest).with_extension("wasm"));
         bindgen
             .web(true)?
             .typescript(false)
-            .out_name(name)
             .omit_default_module_path(false);
         bindgen.remove_name_section(true);
-        Ok(bindgen.generate(&self.served)?)
+        bindgen.generate(&folder)?;
     }
-
-    fn open(&self, url: &str) -> Outcome<Browser> {
-        Browser::open(&self.chromium, &self.served.join("profile"), url)
-    }
-}
-
-fn run_tests(guests: &Guests) -> Outcome {
-    for guest in ["minimal", "tests"] {
-        guests.bind(guest, "release", guest)?;
-    }
-    let Size { raw, compressed } = files::size(&guests.served.join("minimal_bg.wasm"))?;
+    let (raw, compressed) = size(&folder.join("minimal_bg.wasm"))?;
     println!("the minimal client: {raw} bytes, {compressed} compressed");
     let gate = Arc::new(Mutex::new(Gate::new()));
-    let (pages, reports) = serve(guests, gate.clone());
+    let (pages, reports) = serve(&folder, gate.clone());
     let mut failed = 0;
     for (place, page) in [("page", "/page.html"), ("worker", "/worker.html")] {
         for test in TESTS {
@@ -220,7 +172,7 @@ fn run_tests(guests: &Guests) -> Outcome {
                 server.url("").trim_end_matches('/')
             );
             let begin = Instant::now();
-            let browser = guests.open(&url)?;
+            let browser = Browser::open(&chromium, &folder.join("profile"), &url)?;
             let report = reports
                 .recv_timeout(LIMIT)
                 .unwrap_or_else(|_| "no report".into());
@@ -241,7 +193,6 @@ fn run_tests(guests: &Guests) -> Outcome {
             );
         }
     }
-    examples::run_guide(guests)?;
     if compressed >= MAX_SIZE {
         return Err(format!("the minimal client has more than {MAX_SIZE} bytes").into());
     }
@@ -251,32 +202,86 @@ fn run_tests(guests: &Guests) -> Outcome {
     }
 }
 
+/// Raw and compressed.
+fn size(file: &Path) -> Outcome<(usize, usize)> {
+    let bytes = std::fs::read(file)?;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(&bytes)?;
+    Ok((bytes.len(), gzip.finish()?.len()))
+}
+
 /// Serves the pages, the programs and a feed of the same origin, and receives the reports.
-fn serve(guests: &Guests, gate: Arc<Mutex<Gate>>) -> (Server, Receiver<String>) {
+fn serve(folder: &Path, gate: Arc<Mutex<Gate>>) -> (Server, Receiver<String>) {
     let (sender, reports) = channel();
     let sender = Arc::new(Mutex::new(sender));
-    let folders = [("/", guests.served.clone())];
-    let texts = [
-        ("/page.html", PAGE),
-        ("/worker.html", WORKER_PAGE),
-        ("/tests_start.js", START),
-    ];
-    let server = Server::with_handler(move |request: &Request| match request.path() {
-        "/feed" => Reply::stream().event("hello").event("wörld").stall(),
-        "/received" => {
-            if let Ok(gate) = gate.lock() {
-                gate.open();
+    let folder = folder.to_path_buf();
+    let server = Server::with_handler(move |request: &Request| {
+        let document = |kind: &str, content: Vec<u8>| {
+            let length = content.len() as u64;
+            let reply = Reply::status(200).header("Content-Type", kind);
+            reply.content_length(length).send(content).end()
+        };
+        match request.path() {
+            "/page.html" => document("text/html", PAGE.into()),
+            "/worker.html" => document("text/html", WORKER_PAGE.into()),
+            "/tests_start.js" => document("text/javascript", START.into()),
+            "/feed" => Reply::stream().event("hello").event("wörld").stall(),
+            "/received" => {
+                if let Ok(gate) = gate.lock() {
+                    gate.open();
+                }
+                Reply::status(204)
             }
-            Reply::status(204)
-        }
-        "/report" => {
-            let report = String::from_utf8_lossy(&request.body).into_owned();
-            if let Ok(sender) = sender.lock() {
-                let _ = sender.send(report);
+            "/report" => {
+                let report = String::from_utf8_lossy(&request.body).into_owned();
+                if let Ok(sender) = sender.lock() {
+                    let _ = sender.send(report);
+                }
+                Reply::status(204)
             }
-            Reply::status(204)
+            file @ ("/tests.js" | "/tests_bg.wasm") => {
+                let kind = match file.ends_with(".js") {
+                    true => "text/javascript",
+                    false => "application/wasm",
+                };
+                let content = std::fs::read(folder.join(&file[1..])).unwrap_or_default();
+                document(kind, content)
+            }
+            _ => Reply::status(404),
         }
-        file => files::reply(file, &texts, &folders),
     });
     (server, reports)
+}
+
+/// A headless Chromium with one page. Dropping it ends the process.
+struct Browser(Child);
+
+impl Browser {
+    fn open(chromium: &Path, profile: &Path, url: &str) -> Outcome<Self> {
+        let child = Command::new(chromium)
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                // Keeps the browser open.
+                "--remote-debugging-port=0",
+            ])
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg(url)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Browser(child))
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

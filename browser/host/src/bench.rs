@@ -10,7 +10,7 @@ use std::time::Duration;
 use everstream_testing::{Reply, Request, Server};
 
 use crate::files::{self, Size};
-use crate::{Guests, Outcome};
+use crate::{Outcome, Programs};
 
 const CHUNK: usize = 64;
 
@@ -69,15 +69,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) page: &'a Path,
 }
 
-pub(crate) fn run(guests: &Guests, plan: &Plan<'_>) -> Outcome {
+pub(crate) fn run(programs: &Programs, plan: &Plan<'_>) -> Outcome {
     for name in ["events", "minimal", "minimal_reqwest"] {
-        guests.bind(name, "release", name)?;
+        programs.bind(name, "release", name)?;
     }
     for name in ["events", "events_reqwest"] {
-        guests.bind(name, "speed", &format!("fast_{name}"))?;
+        programs.bind(name, "speed", &format!("fast_{name}"))?;
     }
     let begin = load();
-    let (server, reports) = serve(guests, plan);
+    let (server, reports) = serve(programs, plan);
     let mut rates = vec![Vec::new(); CLIENTS.len()];
     for round in 1..=plan.rounds {
         for (client, rates) in CLIENTS.iter().zip(&mut rates) {
@@ -87,7 +87,7 @@ pub(crate) fn run(guests: &Guests, plan: &Plan<'_>) -> Outcome {
                 plan.events,
                 server.url("/feed")
             );
-            let browser = guests.open(&server.url(&query))?;
+            let browser = programs.open(&server.url(&query))?;
             let report = reports.recv_timeout(LIMIT);
             drop(browser);
             let report = report.map_err(|_| format!("no report of {}", client.about))?;
@@ -100,7 +100,7 @@ pub(crate) fn run(guests: &Guests, plan: &Plan<'_>) -> Outcome {
             rates.push(rate);
         }
     }
-    let text = page(guests, plan, &mut rates, &begin)?;
+    let text = page(programs, plan, &mut rates, &begin)?;
     println!("{text}");
     Ok(std::fs::write(plan.page, text)?)
 }
@@ -115,7 +115,7 @@ fn rate(report: &str, expected: usize) -> Outcome<f64> {
     Ok(expected as f64 / milliseconds * 1000.0)
 }
 
-fn serve(guests: &Guests, plan: &Plan<'_>) -> (Server, Receiver<String>) {
+fn serve(programs: &Programs, plan: &Plan<'_>) -> (Server, Receiver<String>) {
     let (sender, reports) = channel();
     let sender = Mutex::new(sender);
     let event = |id| format!("id: {id:06}\ndata: {DATA}\n\n");
@@ -132,7 +132,7 @@ fn serve(guests: &Guests, plan: &Plan<'_>) -> (Server, Receiver<String>) {
         ("/page.js", include_str!("../../bench/page.js")),
     ];
     let folders = [
-        ("/programs/", guests.served.clone()),
+        ("/programs/", programs.served.clone()),
         ("/npm/", plan.npm.to_path_buf()),
     ];
     let server = Server::with_handler(move |request: &Request| match request.path() {
@@ -149,9 +149,14 @@ fn serve(guests: &Guests, plan: &Plan<'_>) -> (Server, Receiver<String>) {
     (server, reports)
 }
 
-fn page(guests: &Guests, plan: &Plan<'_>, rates: &mut [Vec<f64>], begin: &str) -> Outcome<String> {
+fn page(
+    programs: &Programs,
+    plan: &Plan<'_>,
+    rates: &mut [Vec<f64>],
+    begin: &str,
+) -> Outcome<String> {
     let mut text = String::from("# Clients in a browser, compared\n\n");
-    let version = Command::new(&guests.chromium).arg("--version").output()?;
+    let version = Command::new(&programs.chromium).arg("--version").output()?;
     let version = String::from_utf8_lossy(&version.stdout);
     let version: Vec<&str> = version.split(' ').take(2).collect();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -218,7 +223,8 @@ fn page(guests: &Guests, plan: &Plan<'_>, rates: &mut [Vec<f64>], begin: &str) -
         ("everstream", "minimal"),
         ("reqwest-eventsource 0.6", "minimal_reqwest"),
     ] {
-        let cells = ["_bg.wasm", ".js"].map(|ending| guests.served.join(format!("{name}{ending}")));
+        let cells =
+            ["_bg.wasm", ".js"].map(|ending| programs.served.join(format!("{name}{ending}")));
         let mut row = format!("| {about} |");
         for file in cells {
             let Size { raw, compressed } = files::size(&file)?;

@@ -7,30 +7,30 @@ use std::time::Duration;
 use everstream_testing::{Gate, Reply, Request, Server};
 
 use crate::files;
-use crate::{Guests, Outcome, allowed, preflight};
+use crate::{Outcome, Programs};
 
 /// Generous: it is only waited for if something is wrong.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The programs of the guide.
-pub(crate) fn run_guide(guests: &Guests) -> Outcome {
+pub(crate) fn run_guide(programs: &Programs) -> Outcome {
     for name in ["guide", "guide_reload"] {
-        guests.bind(name, "release", name)?;
+        programs.bind(name, "release", name)?;
     }
-    guide(guests)?;
+    guide(programs)?;
     println!("the guide's first program: ok");
-    reload(guests)?;
+    reload(programs)?;
     println!("the guide's program that resumes after a reload: ok");
-    event_source(guests)?;
+    event_source(programs)?;
     println!("what the guide says of EventSource: ok");
     Ok(())
 }
 
-pub(crate) fn run_leptos(guests: &Guests) -> Outcome {
-    guests.bind("browser-leptos", "release", "leptos")?;
-    leptos(guests)?;
+pub(crate) fn run_leptos(programs: &Programs) -> Outcome {
+    programs.bind("browser-leptos", "release", "leptos")?;
+    leptos(programs)?;
     println!("the Leptos example: ok");
-    let size = files::size(&guests.served.join("leptos_bg.wasm"))?;
+    let size = files::size(&programs.served.join("leptos_bg.wasm"))?;
     println!(
         "the Leptos example: {} bytes, {} compressed",
         size.raw, size.compressed
@@ -45,16 +45,16 @@ console.log = report;
 console.error = (text) => report('error: ' + text);
 ";
 
-fn guide(guests: &Guests) -> Outcome {
+fn guide(programs: &Programs) -> Outcome {
     let page = "<!doctype html><script type=module src=start.js></script>";
     let start = format!("{REPORT_CONSOLE}\nimport init from './guide.js'; init();");
     let feed = |_: &Request| Reply::stream().event("one").event("two").stall();
-    let (server, reports) = serve(guests, page, &start, "/feed", feed);
-    let _browser = guests.open(&server.url("/"))?;
+    let (server, reports) = serve(programs, page, &start, "/feed", feed);
+    let _browser = programs.open(&server.url("/"))?;
     expect(&reports, &["one", "two"])
 }
 
-fn reload(guests: &Guests) -> Outcome {
+fn reload(programs: &Programs) -> Outcome {
     let page = "<!doctype html><script type=module src=start.js></script>";
     // Reloads once, when the second event has arrived and its id is stored.
     let start = format!(
@@ -73,20 +73,20 @@ import init from './guide_reload.js'; init();"
         Some("2") => Reply::stream().event_with_id("3", "three").stall(),
         Some(_) => Reply::status(400),
     };
-    let (server, reports) = serve(guests, page, &start, "/feed", feed);
-    let _browser = guests.open(&server.url("/"))?;
+    let (server, reports) = serve(programs, page, &start, "/feed", feed);
+    let _browser = programs.open(&server.url("/"))?;
     expect(&reports, &["one", "two", "three"])
 }
 
 /// The browser's EventSource resumes a stream of another origin without a preflight request.
-fn event_source(guests: &Guests) -> Outcome {
+fn event_source(programs: &Programs) -> Outcome {
     let feed = Server::start();
     let reply = Reply::stream().retry(100).event_with_id("1", "one");
     feed.otherwise(allowed(reply.drop_connection()));
     let start = format!("new EventSource('{}');", feed.url("/feed"));
     let page = "<!doctype html><script src=start.js></script>";
-    let (server, _reports) = serve(guests, page, &start, "/feed", |_| Reply::status(404));
-    let _browser = guests.open(&server.url("/"))?;
+    let (server, _reports) = serve(programs, page, &start, "/feed", |_| Reply::status(404));
+    let _browser = programs.open(&server.url("/"))?;
     if !feed.wait_for_requests(2, LIMIT) {
         return Err("EventSource didn't reconnect".into());
     }
@@ -102,7 +102,7 @@ fn event_source(guests: &Guests) -> Outcome {
 }
 
 /// `drive.js` uses the page, and reports what it shows. The feed is that of another origin.
-fn leptos(guests: &Guests) -> Outcome {
+fn leptos(programs: &Programs) -> Outcome {
     let feed = Server::start();
     let (drop, closed) = (Gate::new(), Gate::new());
     let gate = drop.clone();
@@ -131,8 +131,8 @@ fn leptos(guests: &Guests) -> Outcome {
     let gate = closed.clone();
     let wait = move |_: &Request| Reply::status(204).head_after(&gate);
     let drive = include_str!("drive.js");
-    let (server, reports) = serve(guests, &page, drive, "/unmounted", wait);
-    let _browser = guests.open(&server.url("/"))?;
+    let (server, reports) = serve(programs, &page, drive, "/unmounted", wait);
+    let _browser = programs.open(&server.url("/"))?;
     expect(&reports, &["connected: one, two"])?;
     drop.open();
     let Ok(fault) = reports.recv_timeout(LIMIT) else {
@@ -162,7 +162,7 @@ fn expect(reports: &Receiver<String>, expected: &[&str]) -> Outcome {
 
 /// Serves a page, its script `start.js` and one more path; receives the reports.
 fn serve(
-    guests: &Guests,
+    programs: &Programs,
     page: &str,
     start: &str,
     path: &'static str,
@@ -171,7 +171,7 @@ fn serve(
     let (sender, reports) = channel();
     let sender = Mutex::new(sender);
     let (page, start) = (page.to_owned(), start.to_owned());
-    let folders = [("/", guests.served.clone())];
+    let folders = [("/", programs.served.clone())];
     let server = Server::with_handler(move |request: &Request| match request.path() {
         it if it == path => reply(request),
         "/report" => {
@@ -184,4 +184,13 @@ fn serve(
         file => files::reply(file, &[("/", &page), ("/start.js", &start)], &folders),
     });
     (server, reports)
+}
+
+/// Allows pages of other origins to read the response.
+fn allowed(reply: Reply) -> Reply {
+    reply.header("Access-Control-Allow-Origin", "*")
+}
+
+fn preflight() -> Reply {
+    allowed(Reply::status(204)).header("Access-Control-Allow-Headers", "Last-Event-ID")
 }
