@@ -87,7 +87,7 @@ impl Event {
     /// assert_eq!(Event::new("", "two\nlines", None).data(), "two\nlines");
     /// ```
     pub fn data(&self) -> &str {
-        &self.text[..self.data_len]
+        self.text.get(..self.data_len).unwrap_or_default()
     }
 
     /// This event's own `id:` field; `None` if it had none. An empty `id:` is `Some("")`.
@@ -149,8 +149,11 @@ impl Event {
     /// assert_eq!(Event::new("", "hello", None).as_event_ref().data(), "hello");
     /// ```
     pub fn as_event_ref(&self) -> EventRef<'_> {
-        let (data, rest) = self.text.split_at(self.data_len);
-        let (event, last_id) = rest.split_at(self.packed >> 1);
+        // The lengths are those of the parts, so nothing fails.
+        let parts = self.text.split_at_checked(self.data_len);
+        let (data, rest) = parts.unwrap_or_default();
+        let parts = rest.split_at_checked(self.packed >> 1);
+        let (event, last_id) = parts.unwrap_or_default();
         EventRef::new(event, data, last_id, self.has_own_id())
     }
 }

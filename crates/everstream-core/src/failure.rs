@@ -17,7 +17,8 @@ use core::fmt;
 /// assert_eq!(fault.to_string(), "connection refused by 127.0.0.1:8000");
 /// assert_eq!(fault.failure().unwrap().kind(), FailureKind::Refused);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(not(target_family = "wasm"), derive(Debug))]
 pub struct Failure {
     kind: FailureKind,
     message: String,
@@ -117,6 +118,14 @@ impl Failure {
             ),
             _ => None,
         }
+    }
+}
+
+/// In a browser without the `Debug` of strings, which escapes characters and takes 4 kB.
+#[cfg(target_family = "wasm")]
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failure({:?}: {})", self.kind, self.message)
     }
 }
 

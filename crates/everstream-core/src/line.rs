@@ -104,6 +104,10 @@ impl LineEnds {
 /// short line ends is hard to predict.
 #[inline(always)]
 pub(crate) fn find_short_line_end(bytes: &[u8]) -> Option<usize> {
+    // In a browser, `u128` is slow and takes much code.
+    if cfg!(target_family = "wasm") {
+        return find_line_end(bytes);
+    }
     const NEAR: usize = size_of::<u128>();
     let Some(near) = bytes.first_chunk::<NEAR>() else {
         return find_line_end(bytes);

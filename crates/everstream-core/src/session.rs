@@ -294,9 +294,11 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(session.poll_action().is_some()); // a comment
     /// assert_eq!(session.poll_event().unwrap().data(), "b");
     /// ```
-    // Inlined with everything it calls, so that the event reaches the user in registers.
+    // Inlined with everything it calls, so that the event reaches the user in registers. Not in a browser,
+    // where the size counts for more.
     #[doc(hidden)]
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn poll_event(&mut self) -> Option<Event> {
         if !self.outputs.is_empty() || self.config.until.is_some() {
             return None;

@@ -20,56 +20,70 @@ pub struct RedactedUrl<'a>(
     pub &'a str,
 );
 
-const SLASHES: [char; 2] = ['/', '\\'];
-const END_OF_AUTHORITY: [char; 4] = ['/', '\\', '?', '#'];
+const SLASHES: &[u8] = b"/\\";
+const END_OF_AUTHORITY: &[u8] = b"/\\?#";
+
+/// Where the first of these characters is, or the end of the text.
+fn position(text: &str, characters: &[u8]) -> usize {
+    let found = text.bytes().position(|byte| characters.contains(&byte));
+    found.unwrap_or(text.len())
+}
+
+/// Splits at a place that is always valid, without the code that would report that it isn't.
+fn split(text: &str, at: usize) -> (&str, &str) {
+    text.split_at_checked(at).unwrap_or((text, ""))
+}
 
 /// Whether this can be a host, with a port or without.
 fn is_host(authority: &str) -> bool {
-    match authority.rsplit_once(':') {
-        // The colons belong to an IPv6 address.
-        _ if authority.ends_with(']') => true,
-        Some((_, port)) => !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()),
-        None => true,
-    }
+    let mut parts = authority.as_bytes().rsplit(|byte| *byte == b':');
+    let port = parts.next().unwrap_or_default();
+    // The colons belong to an IPv6 address.
+    authority.as_bytes().last() == Some(&b']')
+        || parts.next().is_none()
+        || !port.is_empty() && port.iter().all(u8::is_ascii_digit)
 }
 
 impl fmt::Display for RedactedUrl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Parsers skip leading white space, and treat any number of slashes of either kind as two.
         let url = self.0.trim_start();
-        let slashes = match url.find(SLASHES) {
-            Some(0) => 0,
-            Some(slash) if url[..slash].ends_with(':') => slash,
-            // As people type it: without a scheme.
-            _ => url.len(),
-        };
-        let rest = url[slashes..].trim_start_matches(SLASHES);
-        let path_only = slashes == 0 && url.len() - rest.len() == 1;
-        let rest = match url.len() - slashes {
-            0 => url,
-            _ => {
-                f.write_str(&url[..slashes])?;
-                f.write_str(match url[..slashes].eq_ignore_ascii_case("file:") {
-                    // Without a host, the third slash begins the path.
-                    true if url[slashes..].starts_with("///") => "///",
-                    _ if path_only => "/",
-                    _ => "//",
-                })?;
-                rest
+        let (scheme, path) = split(url, position(url, SLASHES));
+        let (scheme, rest, path_only) = match scheme.as_bytes().last() {
+            None | Some(b':') if !path.is_empty() => {
+                let slashes = path.bytes().take_while(|byte| SLASHES.contains(byte));
+                let slashes = slashes.count();
+                (
+                    scheme,
+                    split(path, slashes).1,
+                    scheme.is_empty() && slashes == 1,
+                )
             }
+            // As people type it: without a scheme.
+            _ => ("", url, false),
         };
+        if rest.len() < url.len() {
+            f.write_str(scheme)?;
+            f.write_str(match scheme.eq_ignore_ascii_case("file:") {
+                // Without a host, the third slash begins the path.
+                true if path.starts_with("///") => "///",
+                _ if path_only => "/",
+                _ => "//",
+            })?;
+        }
         // User info ends at the last '@' before the path (WHATWG URL, authority state).
-        let authority = &rest[..rest.find(END_OF_AUTHORITY).unwrap_or(rest.len())];
-        let at = match authority.rfind('@') {
-            _ if path_only => None,
-            Some(at) => Some(at),
+        let (authority, _) = split(rest, position(rest, END_OF_AUTHORITY));
+        let host = match authority.bytes().rposition(|byte| byte == b'@') {
+            _ if path_only => 0,
+            Some(at) => at + 1,
             // The password contains one of these characters unescaped, so where it ends is unknown.
-            None if !is_host(authority) && rest.contains('@') => return f.write_str("..."),
-            None => None,
+            None if !is_host(authority) && position(rest, b"@") < rest.len() => {
+                return f.write_str("...");
+            }
+            None => 0,
         };
-        let host = at.map_or(0, |at| at + 1);
-        let shown = rest[host..].split(['?', '#']).next().unwrap_or_default();
-        f.write_str(shown)
+        let (_, shown) = split(rest, host);
+        f.write_str(split(shown, position(shown, b"?#")).0)
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) fn valid(bytes: &[u8]) -> Option<&str> {
 /// as much as four full ones.
 #[inline]
 pub(crate) fn valid_prefix(bytes: &[u8], len: usize) -> Option<&str> {
+    // A browser has no vector instructions unless they are enabled.
+    if cfg!(target_family = "wasm") {
+        return valid(bytes.get(..len)?);
+    }
     match bytes.get(..len.next_multiple_of(VALIDATION_BLOCK)) {
         // If the last byte isn't ASCII, a character may be cut there, and validation would mostly fail.
         Some(blocks @ [.., last]) if last.is_ascii() => {

@@ -13,9 +13,11 @@ use crate::blocking;
 use crate::client::SseClient;
 use crate::connect::{ClientContext, ConnectStrategy, IntoConnectStrategy};
 use crate::driver::Driver;
-use crate::error::Error;
+use crate::error::{Error, message};
 use crate::random;
-use crate::trace::{Log, LogLevel};
+use crate::trace::Log;
+#[cfg(not(target_family = "wasm"))]
+use crate::trace::LogLevel;
 
 /// Builds a client of the type `C`: [`SseClient::builder`] returns one for the async client,
 /// [`blocking::SseClient::builder`] one for the blocking client.
@@ -330,6 +332,7 @@ impl<C> Builder<C> {
     }
 
     /// Passes each log line to a function, for the Python package. `name` names a source that has no URL.
+    #[cfg(not(target_family = "wasm"))]
     #[doc(hidden)]
     pub fn on_log(
         mut self,
@@ -345,9 +348,10 @@ impl<C> Builder<C> {
 
     fn driver(mut self, blocking: bool) -> Result<Driver, Error> {
         let id = self.config.last_event_id.as_deref();
-        if id.is_some_and(|id| id.contains(['\0', '\r', '\n'])) {
+        let is_invalid = |byte: u8| matches!(byte, b'\0' | b'\r' | b'\n');
+        if id.is_some_and(|id| id.bytes().any(is_invalid)) {
             let problem = "it contains NUL, CR or LF, which an id can't contain";
-            return Err(Error::config("last_event_id", problem));
+            return Err(Error::config("last_event_id", message(problem)));
         }
         let client = self.connect.create_client(ClientContext { blocking })?;
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();

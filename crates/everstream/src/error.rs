@@ -133,6 +133,35 @@ impl Error {
     }
 }
 
+/// A message as an error.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn message(text: &str) -> BoxError {
+    text.into()
+}
+
+/// A message as an error. Not the one of the standard library, whose `Debug` escapes characters and takes
+/// 4 kB.
+#[cfg(target_family = "wasm")]
+pub(crate) fn message(text: &str) -> BoxError {
+    struct Message(Box<str>);
+
+    impl fmt::Debug for Message {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl fmt::Display for Message {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl std::error::Error for Message {}
+
+    Box::new(Message(text.into()))
+}
+
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         Error::Fault(fault)

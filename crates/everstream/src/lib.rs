@@ -133,9 +133,9 @@ pub use client::{All, Events, IntoActions, IntoEvents, SseClient};
 #[cfg(all(feature = "http", target_family = "wasm"))]
 pub use connect::Credentials;
 #[cfg(all(feature = "http", not(target_family = "wasm")))]
-pub use connect::{AddressFamily, HttpVersion, Redirect, Response};
+pub use connect::{AddressFamily, HttpVersion, Redirect};
 #[cfg(feature = "http")]
-pub use connect::{Attempt, Http, parse_retry_after};
+pub use connect::{Attempt, Http, Response, parse_retry_after};
 pub use connect::{
     ClientContext, ConnectFn, ConnectFuture, ConnectRequest, ConnectStrategy, Connection,
     ConnectionClient, IntoConnectStrategy, connect_fn,

@@ -41,6 +41,8 @@ pub enum LogLevel {
 pub(crate) struct Log {
     /// Names the source, if it has no URL.
     pub(crate) name: Option<String>,
+    /// Not in a browser: it would link every line into programs that log nothing.
+    #[cfg(not(target_family = "wasm"))]
     #[allow(clippy::type_complexity)] // it is said once
     pub(crate) sink: Option<Box<dyn Fn(LogLevel, String) + Send>>,
 }
@@ -119,7 +121,7 @@ impl Log {
         }
     }
 
-    #[cfg(feature = "http")]
+    #[cfg(all(feature = "http", not(target_family = "wasm")))]
     fn warn_withheld(&self, names: &[String], url: Option<&str>) {
         use everstream_http::policy::withheld_message;
         if let Some(text) = withheld_message(names, url.unwrap_or_default()) {
@@ -127,7 +129,8 @@ impl Log {
         }
     }
 
-    #[cfg(not(feature = "http"))]
+    /// A browser follows redirects itself.
+    #[cfg(any(not(feature = "http"), target_family = "wasm"))]
     #[allow(clippy::unused_self)]
     fn warn_withheld(&self, _: &[String], _: Option<&str>) {}
 
@@ -151,11 +154,16 @@ impl Log {
         self.sink(LogLevel::Warn, line);
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn sink(&self, level: LogLevel, line: impl FnOnce() -> String) {
         if let Some(sink) = &self.sink {
             sink(level, line());
         }
     }
+
+    #[cfg(target_family = "wasm")]
+    #[allow(clippy::unused_self)]
+    fn sink(&self, _: LogLevel, _: impl FnOnce() -> String) {}
 }
 
 /// An error and its causes, in one line.

@@ -86,7 +86,9 @@ impl Decoder {
         if !unfinished.is_empty() && shown.len() == bytes.len() {
             text.push(char::REPLACEMENT_CHARACTER);
         }
-        text.truncate(text.trim_end_matches(['\r', '\n']).len());
+        while let Some(b'\r' | b'\n') = text.as_bytes().last() {
+            text.pop();
+        }
         (!text.is_empty()).then_some(text)
     }
 

@@ -1,19 +1,31 @@
 //! Which requests a browser's `fetch` refuses or changes.
 
-use http::{HeaderName, Method};
+use http::Method;
+
+/// Whether this is a valid header name (RFC 9110, section 5.6.2): what `http::HeaderName` accepts, without
+/// its table of known names, which would be a large part of a small program for the browser.
+///
+/// ```
+/// use everstream_http::policy::is_header_name;
+///
+/// assert!(is_header_name("X-Team"));
+/// assert!(!is_header_name("x team"));
+/// ```
+pub fn is_header_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
+}
 
 /// Whether a browser sets this request header itself and drops the program's value without an error
-/// (Fetch Standard, "forbidden request-header").
+/// (Fetch Standard, "forbidden request-header"). The name is in lower case.
 ///
 /// ```
 /// use everstream_http::policy::is_set_by_browser;
-/// use http::header;
 ///
-/// assert!(is_set_by_browser(&header::COOKIE));
-/// assert!(!is_set_by_browser(&header::AUTHORIZATION));
+/// assert!(is_set_by_browser("cookie"));
+/// assert!(!is_set_by_browser("authorization"));
 /// ```
-pub fn is_set_by_browser(name: &HeaderName) -> bool {
-    let name = name.as_str();
+pub fn is_set_by_browser(name: &str) -> bool {
     matches!(
         name,
         "accept-charset"
@@ -60,29 +72,44 @@ pub fn is_refused_by_browser(method: &Method) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     #[test]
     fn headers_that_programs_set_are_told_from_those_of_the_browser() {
-        let is_refused = |name: &str| is_set_by_browser(&name.parse().unwrap());
         for refused in [
-            "Cookie",
-            "Host",
-            "Sec-Fetch-Mode",
-            "Proxy-Authorization",
-            "DNT",
-            "Content-Length",
+            "cookie",
+            "host",
+            "sec-fetch-mode",
+            "proxy-authorization",
+            "dnt",
+            "content-length",
         ] {
-            assert!(is_refused(refused), "{refused}");
+            assert!(is_set_by_browser(refused), "{refused}");
         }
         for own in [
-            "Authorization",
-            "Last-Event-ID",
-            "Content-Type",
-            "X-Sec",
-            "Cache-Control",
+            "authorization",
+            "last-event-id",
+            "content-type",
+            "x-sec",
+            "cache-control",
         ] {
-            assert!(!is_refused(own), "{own}");
+            assert!(!is_set_by_browser(own), "{own}");
+        }
+    }
+
+    #[test]
+    fn header_names_are_those_of_the_crate_http() {
+        assert!(!is_header_name(""));
+        for code in 0..=0x2ff_u32 {
+            let Some(character) = char::from_u32(code) else {
+                continue;
+            };
+            for name in [format!("{character}"), format!("x{character}y")] {
+                let expected = HeaderName::from_bytes(name.as_bytes()).is_ok();
+                assert_eq!(is_header_name(&name), expected, "{name:?}");
+            }
         }
     }
 

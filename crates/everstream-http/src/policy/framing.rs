@@ -15,16 +15,25 @@ use http::{HeaderMap, Version};
 /// assert!(!is_framed(Version::HTTP_11, &HeaderMap::new()));
 /// ```
 pub fn is_framed(version: Version, headers: &HeaderMap) -> bool {
-    version >= Version::HTTP_2 || headers.contains_key(CONTENT_LENGTH) || is_chunked(headers)
+    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back();
+    let coding = last.and_then(|value| value.to_str().ok());
+    version >= Version::HTTP_2 || is_framed_by(headers.contains_key(CONTENT_LENGTH), coding)
 }
 
-fn is_chunked(headers: &HeaderMap) -> bool {
-    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back();
-    let codings = last
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let coding = codings.rsplit(',').next().unwrap_or_default();
-    coding.trim().eq_ignore_ascii_case("chunked")
+/// [`is_framed`] for a response over HTTP/1: whether it has a `Content-Length`, and its last
+/// `Transfer-Encoding`.
+///
+/// ```
+/// use everstream_http::policy::is_framed_by;
+///
+/// assert!(is_framed_by(true, None));
+/// assert!(is_framed_by(false, Some("chunked")));
+/// assert!(!is_framed_by(false, None));
+/// ```
+pub fn is_framed_by(has_length: bool, transfer_encoding: Option<&str>) -> bool {
+    let codings = transfer_encoding.unwrap_or_default().as_bytes();
+    let coding = codings.rsplit(|byte| *byte == b',').next();
+    has_length || coding.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }
 
 #[cfg(test)]

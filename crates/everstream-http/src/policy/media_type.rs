@@ -1,7 +1,7 @@
 //! Whether the content type of a response is that of an event stream.
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 /// Whether the essence of the content type is `text/event-stream`. Case and parameters are ignored.
 ///
@@ -18,9 +18,22 @@ use http::header::CONTENT_TYPE;
 /// assert!(is_event_stream(&headers));
 /// ```
 pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CONTENT_TYPE).iter();
+    is_event_stream_type(values.map(HeaderValue::as_bytes))
+}
+
+/// [`is_event_stream`] for the values of `Content-Type`.
+///
+/// ```
+/// use everstream_http::policy::is_event_stream_type;
+///
+/// assert!(is_event_stream_type([b"text/event-stream".as_slice()]));
+/// assert!(!is_event_stream_type([]));
+/// ```
+pub fn is_event_stream_type<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let mut verdict = false;
-    for value in headers.get_all(CONTENT_TYPE) {
-        for value in split_outside_quotes(value.as_bytes()) {
+    for value in values {
+        for value in split_outside_quotes(value) {
             if let Some(essence) = essence(value) {
                 verdict = essence.eq_ignore_ascii_case(b"text/event-stream");
             }
@@ -50,8 +63,6 @@ fn essence(value: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn verdict(lines: &[&str]) -> bool {

@@ -1,6 +1,6 @@
 //! The GET that resumes a stream that was requested by POST or another unsafe method.
 
-use http::header::{ACCEPT, EXPECT, TRAILER, TRANSFER_ENCODING};
+use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 /// Changes a request to the GET that resumes its stream. The GET has no body and accepts only an event
@@ -39,7 +39,7 @@ pub fn rewrite_to_resume(method: &mut Method, headers: &mut HeaderMap) {
 pub fn remove_body_headers(headers: &mut HeaderMap) {
     let about_body: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_body_header(name))
+        .filter(|name| is_body_header(name.as_str()))
         .cloned()
         .collect();
     for name in about_body {
@@ -47,10 +47,20 @@ pub fn remove_body_headers(headers: &mut HeaderMap) {
     }
 }
 
-fn is_body_header(name: &HeaderName) -> bool {
-    name.as_str().starts_with("content-")
-        || [EXPECT, TRAILER, TRANSFER_ENCODING].contains(name)
-        || matches!(name.as_str(), "digest" | "repr-digest")
+/// Whether [`remove_body_headers`] removes this header. The name is in lower case.
+///
+/// ```
+/// use everstream_http::policy::is_body_header;
+///
+/// assert!(is_body_header("content-type"));
+/// assert!(!is_body_header("accept"));
+/// ```
+pub fn is_body_header(name: &str) -> bool {
+    name.starts_with("content-")
+        || matches!(
+            name,
+            "expect" | "trailer" | "transfer-encoding" | "digest" | "repr-digest"
+        )
 }
 
 #[cfg(test)]

@@ -34,12 +34,28 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 /// ```
 pub fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that doesn't fit means forever.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    parse_delay_seconds(value).or_else(|| {
+        let date = httpdate::parse_http_date(value).ok()?;
+        Some(date.duration_since(now).unwrap_or_default())
+    })
+}
+
+/// The time that a `Retry-After` header asks for in seconds; `None` if it is a date or invalid.
+///
+/// ```
+/// use std::time::Duration;
+/// use everstream_http::policy::parse_delay_seconds;
+///
+/// assert_eq!(parse_delay_seconds("120"), Some(Duration::from_secs(120)));
+/// assert_eq!(parse_delay_seconds("Sun, 06 Nov 1994 08:50:37 GMT"), None);
+/// ```
+pub fn parse_delay_seconds(value: &str) -> Option<Duration> {
+    let value = value.trim_ascii();
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    // A number that doesn't fit means forever.
+    Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

@@ -49,18 +49,32 @@ pub fn judge(
     supported: &[ContentCoding],
     any_content_type: bool,
 ) -> Verdict {
+    match judge_decoded(status, any_content_type || is_event_stream(headers)) {
+        Verdict::Stream(_) => match content_coding(headers, supported) {
+            Ok(coding) => Verdict::Stream(coding),
+            Err(_) => Verdict::ContentEncoding,
+        },
+        other => other,
+    }
+}
+
+/// [`judge`] for a response that is already decoded, and whose content type is accepted or not.
+///
+/// ```
+/// use everstream_http::policy::{Verdict, judge_decoded};
+///
+/// assert_eq!(judge_decoded(200, true), Verdict::Stream(None));
+/// assert_eq!(judge_decoded(200, false), Verdict::ContentType);
+/// assert_eq!(judge_decoded(404, false), Verdict::Status);
+/// ```
+pub fn judge_decoded(status: u16, accepted_type: bool) -> Verdict {
     if is_redirect(status) {
         return Verdict::Redirect;
     }
-    if !(200..300).contains(&status) || status == 204 {
-        return Verdict::Status;
-    }
-    if !any_content_type && !is_event_stream(headers) {
-        return Verdict::ContentType;
-    }
-    match content_coding(headers, supported) {
-        Ok(coding) => Verdict::Stream(coding),
-        Err(_) => Verdict::ContentEncoding,
+    match status {
+        200..=203 | 205..=299 if accepted_type => Verdict::Stream(None),
+        200..=203 | 205..=299 => Verdict::ContentType,
+        _ => Verdict::Status,
     }
 }
 

@@ -5,15 +5,18 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
+#[cfg(not(target_family = "wasm"))]
+use ::http::{
+    HeaderMap, HeaderName,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use ::http::{HeaderValue, Method};
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
-use everstream_http::policy::{is_refused_by_browser, is_set_by_browser};
 
 use super::Url;
 #[cfg(target_family = "wasm")]
-use super::browser::{append_query, parse_url, set_query};
+use super::browser::{HeaderMap, append_query, parse_header, parse_method, parse_url, set_query};
 use crate::error::Error;
 
 /// A request that is about to be sent, for
@@ -53,6 +56,7 @@ pub struct Attempt {
 }
 
 /// A header of the user's settings.
+#[cfg(not(target_family = "wasm"))]
 #[derive(Clone)]
 pub(super) struct Header {
     pub(super) name: String,
@@ -61,8 +65,20 @@ pub(super) struct Header {
     pub(super) sensitive: bool,
 }
 
+#[cfg(not(target_family = "wasm"))]
+impl Header {
+    pub(super) fn new(name: &str, value: Option<HeaderValue>, sensitive: bool) -> Self {
+        Header {
+            name: name.into(),
+            value,
+            sensitive,
+        }
+    }
+}
+
 impl Attempt {
     /// Checks the parts of a request, or returns what is wrong with them.
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn new(
         url: &str,
         query: &[(String, String)],
@@ -373,17 +389,14 @@ fn set_query(url: &mut Url, name: &str, value: &str) {
         .append_pair(name, value);
 }
 
+#[cfg(not(target_family = "wasm"))]
 pub(super) fn parse_method(method: &str) -> Result<Method, Error> {
-    let parsed = Method::from_bytes(method.as_bytes())
-        .map_err(|_| Error::config("method", format!("{method:?} isn't a method")))?;
-    if cfg!(target_family = "wasm") && is_refused_by_browser(&parsed) {
-        let problem = format!("browsers don't send {method:?} requests");
-        return Err(Error::config("method", problem));
-    }
-    Ok(parsed)
+    Method::from_bytes(method.as_bytes())
+        .map_err(|_| Error::config("method", format!("{method:?} isn't a method")))
 }
 
 /// `value` is `None` if it isn't valid as a header value.
+#[cfg(not(target_family = "wasm"))]
 pub(super) fn parse_header(
     name: &str,
     value: Option<HeaderValue>,
@@ -394,10 +407,6 @@ pub(super) fn parse_header(
     // With a wrong length, the server would wait for more, or take the next request for part of the body.
     if parsed == CONTENT_LENGTH || parsed == TRANSFER_ENCODING {
         let problem = format!("{name:?} is computed from the body and can't be set");
-        return Err(Error::config("header", problem));
-    }
-    if cfg!(target_family = "wasm") && is_set_by_browser(&parsed) {
-        let problem = format!("{name:?} is set by the browser");
         return Err(Error::config("header", problem));
     }
     // The message doesn't quote the value, which may be a secret.

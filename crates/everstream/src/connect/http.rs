@@ -12,13 +12,18 @@ use everstream_core::{BoxError, RedactedUrl};
 #[cfg(not(target_family = "wasm"))]
 use everstream_http::policy::HeaderScope;
 
-#[cfg(not(target_family = "wasm"))]
-use super::HttpClient;
-use super::attempt::{Attempt, Header, Hook};
+use super::attempt::{Attempt, Hook};
+#[cfg(target_family = "wasm")]
+use super::browser::Header;
 #[cfg(not(target_family = "wasm"))]
 use super::transport::Transport;
 use super::{ClientContext, ConnectStrategy, ConnectionClient, Settings};
+#[cfg(not(target_family = "wasm"))]
+use super::{HttpClient, attempt::Header};
 use crate::error::Error;
+
+/// The upper bound of [`Http::error_body_limit`].
+const MAX_ERROR_BODY: usize = 8 << 20;
 
 /// Connects over HTTP: the request, and how to send it.
 ///
@@ -108,7 +113,7 @@ impl Http {
     /// ```
     #[must_use]
     pub fn method(self, method: impl AsRef<str>) -> Self {
-        self.with(|settings| settings.method = method.as_ref().to_owned().into())
+        self.with(|settings| settings.set_method(method.as_ref()))
     }
 
     /// Adds a header, from strings, bytes or the types of the crate `http`. Earlier headers of the same
@@ -165,11 +170,8 @@ impl Http {
     pub fn headers(self, headers: HeaderMap) -> Self {
         self.with(|settings| {
             for (name, value) in &headers {
-                settings.headers.push(Header {
-                    name: name.as_str().into(),
-                    value: Some(value.clone()),
-                    sensitive: false,
-                });
+                let header = Header::new(name.as_str(), Some(value.clone()), false);
+                settings.headers.push(header);
             }
         })
     }
@@ -197,10 +199,9 @@ impl Http {
     /// let http = everstream::Http::new("https://example.com/feed").basic_auth("me", "secret");
     /// # drop(http);
     /// ```
-    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn basic_auth(self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.with(|settings| settings.basic_auth = Some((user.into(), password.into())))
+        self.with(|settings| settings.set_basic_auth(user.into(), password.into()))
     }
 
     /// Removes a header that the client sends by default. Headers that you set are still sent. The defaults
@@ -225,11 +226,7 @@ impl Http {
     }
 
     fn add_header(self, name: &str, value: Option<HeaderValue>, sensitive: bool) -> Self {
-        let header = Header {
-            name: name.into(),
-            value,
-            sensitive,
-        };
+        let header = Header::new(name, value, sensitive);
         self.with(|settings| settings.headers.push(header))
     }
 
@@ -359,6 +356,29 @@ impl Http {
         self.with(|settings| settings.any_content_type = any)
     }
 
+    /// Sets how many bytes of the body of an error response are kept, for
+    /// [`ErrorResponse::body`](crate::ErrorResponse::body). Default: 1024; at most 8 MiB.
+    ///
+    /// Reading the body takes at most 2 s, whatever the limit is.
+    ///
+    /// ```
+    /// use everstream::{Http, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::status(404).send("no such feed, ".repeat(100)).end());
+    /// # let url = server.url("/feed");
+    ///
+    /// let http = Http::new(&url).error_body_limit(64 * 1024);
+    /// let error = SseClient::new(http)?.start().unwrap_err();
+    /// let response = error.fault().and_then(|fault| fault.response()).unwrap();
+    /// assert_eq!(response.body.len(), 1400);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    #[must_use]
+    pub fn error_body_limit(self, bytes: usize) -> Self {
+        self.with(|settings| settings.error_body = bytes.min(MAX_ERROR_BODY))
+    }
+
     /// Stores the cookies that servers set, and sends them back. Default: off.
     ///
     /// Meant for load balancers that use a cookie for session affinity. Cookies are stored from all
@@ -461,9 +481,17 @@ impl From<url::Url> for Http {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl ConnectStrategy for Http {
     fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
         Ok(Box::new(self.create(context)?))
+    }
+}
+
+#[cfg(target_family = "wasm")]
+impl ConnectStrategy for Http {
+    fn create_client(&self, _: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+        Ok(Box::new(self.create()?))
     }
 }
 

@@ -42,9 +42,9 @@ use crate::error::Error;
 #[cfg(feature = "http")]
 pub use attempt::Attempt;
 #[cfg(all(feature = "http", target_family = "wasm"))]
-pub use browser::Credentials;
-#[cfg(all(feature = "http", target_family = "wasm"))]
 use browser::{Body, Settings, Url};
+#[cfg(all(feature = "http", target_family = "wasm"))]
+pub use browser::{Credentials, Response};
 pub(crate) use connection::Chunks;
 pub use connection::Connection;
 #[cfg(feature = "http")]

@@ -12,9 +12,6 @@ use super::connections;
 use super::decode::CODINGS;
 use super::{ClientContext, ConnectRequest, Connection, Http};
 
-/// The upper bound of [`Http::error_body_limit`].
-const MAX_ERROR_BODY: usize = 8 << 20;
-
 impl Http {
     /// Sends the request once, follows redirects, and returns the response, whether or not it is an
     /// event stream.
@@ -123,29 +120,6 @@ impl Http {
     #[must_use]
     pub fn on_redirect(self, report: impl Fn(&Redirect) + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.on_redirect = Some(Arc::new(report)))
-    }
-
-    /// Sets how many bytes of the body of an error response are kept, for [`ErrorResponse::body`]. Default:
-    /// 1024; at most 8 MiB.
-    ///
-    /// Reading the body takes at most 2 s, whatever the limit is.
-    ///
-    /// ```
-    /// use everstream::{Http, blocking::SseClient};
-    /// # use everstream_testing::{Reply, Server};
-    /// # let server = Server::start();
-    /// # server.otherwise(Reply::status(404).send("no such feed, ".repeat(100)).end());
-    /// # let url = server.url("/feed");
-    ///
-    /// let http = Http::new(&url).error_body_limit(64 * 1024);
-    /// let error = SseClient::new(http)?.start().unwrap_err();
-    /// let response = error.fault().and_then(|fault| fault.response()).unwrap();
-    /// assert_eq!(response.body.len(), 1400);
-    /// # Ok::<(), everstream::Error>(())
-    /// ```
-    #[must_use]
-    pub fn error_body_limit(self, bytes: usize) -> Self {
-        self.with(|settings| settings.error_body = bytes.min(MAX_ERROR_BODY))
     }
 }
 

@@ -82,6 +82,14 @@ impl Default for Settings {
 }
 
 impl Settings {
+    pub(super) fn set_method(&mut self, method: &str) {
+        self.method = method.to_owned().into();
+    }
+
+    pub(super) fn set_basic_auth(&mut self, user: String, password: String) {
+        self.basic_auth = Some((user, password));
+    }
+
     pub(super) fn connections(&self, context: ClientContext) -> Result<Connections, Error> {
         #[cfg(feature = "reqwest")]
         if let Some(client) = &self.custom_client {

@@ -4,124 +4,116 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
-use everstream_core::{Failure, FailureKind, Fault};
+use everstream_core::{Failure, FailureKind, Fault, Headers, Start};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStreamDefaultReader};
 
-use super::{Credentials, LAST_EVENT_ID, Url};
+use super::Credentials;
+use crate::connect::attempt::Attempt;
+use crate::error::message;
 
-pub(super) struct Request<'a> {
-    pub(super) method: &'a Method,
-    pub(super) url: &'a Url,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: Option<&'a [u8]>,
-    pub(super) credentials: Credentials,
+/// Sends the request. Dropping the result aborts it.
+pub(super) fn send(attempt: &Attempt, credentials: Credentials) -> Result<Sent, Fault> {
+    match call_fetch(attempt, credentials) {
+        Ok(sent) => Ok(Sent(SendWrapper::new(sent))),
+        Err(error) => {
+            let problem = get(&error, "message").as_string();
+            let problem = problem.as_deref().unwrap_or("the browser has no fetch");
+            Err(Fault::Setup(message(problem)))
+        }
+    }
 }
 
-pub(super) struct Response {
-    pub(super) status: u16,
-    /// After redirects.
-    pub(super) url: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Body,
-}
-
-/// Sends the request and waits for the head of the response. Dropping the future aborts the request.
-pub(super) async fn send(request: Request<'_>) -> Result<Response, Fault> {
-    let controller = AbortController::new().map_err(|error| Fault::Setup(text(&error).into()))?;
-    let aborter = Aborter(controller);
-    let sent =
-        call_fetch(&request, &aborter.0).map_err(|error| Fault::Setup(text(&error).into()))?;
-    // Every failure is a `TypeError`, so a refused connection looks like a lost response.
-    let response = JsFuture::from(sent).await.map_err(|_| {
-        let failure = Failure::new(FailureKind::Other, failure_message(&request));
-        Fault::Request(failure.into())
-    })?;
-    let response: web_sys::Response = response.unchecked_into();
-    let reader = response
-        .body()
-        .map(|body| ReadableStreamDefaultReader::new(&body))
-        .transpose()
-        .map_err(|error| Fault::Request(text(&error).into()))?;
-    Ok(Response {
-        status: response.status(),
-        url: response.url(),
-        headers: headers(&response),
-        body: Body(SendWrapper::new(Reading {
-            reader,
-            pending: None,
-            _aborter: aborter,
-        })),
-    })
-}
-
-fn call_fetch(request: &Request<'_>, controller: &AbortController) -> Result<Promise, JsValue> {
+fn call_fetch(attempt: &Attempt, credentials: Credentials) -> Result<Sending, JsValue> {
+    let aborter = Aborter(AbortController::new()?);
     let init = Object::new();
     let set = |name: &str, value: &JsValue| Reflect::set(&init, &name.into(), value).map(drop);
-    set("method", &request.method.as_str().into())?;
+    set("method", &attempt.method.as_str().into())?;
     let headers = Array::new();
-    for (name, value) in request.headers {
+    for (name, value) in attempt.headers.iter() {
         // `fetch` takes each character for one byte.
         let value: String = value.as_bytes().iter().copied().map(char::from).collect();
         headers.push(&Array::of2(&name.as_str().into(), &value.into()));
     }
     set("headers", &headers)?;
-    if let Some(body) = request.body {
-        set("body", &Uint8Array::from(body))?;
+    if let Some(body) = &attempt.body {
+        set("body", &Uint8Array::from(&body[..]))?;
     }
-    let credentials = match request.credentials {
+    let credentials = match credentials {
         Credentials::Omit => "omit",
         Credentials::SameOrigin => "same-origin",
         Credentials::Include => "include",
     };
     set("credentials", &credentials.into())?;
     set("cache", &"no-store".into())?;
-    set("signal", &controller.signal())?;
+    set("signal", &aborter.0.signal())?;
     let global = js_sys::global();
     let fetch: Function = Reflect::get(&global, &"fetch".into())?.dyn_into()?;
-    fetch
-        .call2(&global, &request.url.as_str().into(), &init)?
-        .dyn_into()
+    let response: Promise = fetch
+        .call2(&global, &attempt.url.as_str().into(), &init)?
+        .unchecked_into();
+    Ok(Sending {
+        response: JsFuture::from(response),
+        aborter: Some(aborter),
+    })
 }
 
-fn failure_message(request: &Request<'_>) -> String {
-    let message = "the browser got no response: the network failed, or it refused the request";
-    match request.headers.contains_key(LAST_EVENT_ID) && request.url.is_cross_origin() {
-        false => message.to_owned(),
-        true => format!(
-            "{message} (this request resumes a stream of another origin, whose answer to the \
-             preflight request must have Access-Control-Allow-Headers: Last-Event-ID)"
-        ),
+/// A request that was sent. Dropping it aborts the request, unless a response has arrived.
+pub(super) struct Sent(SendWrapper<Sending>);
+
+struct Sending {
+    response: JsFuture,
+    aborter: Option<Aborter>,
+}
+
+impl Sent {
+    /// Polls for the response; `None` if there is none. Not to be called again afterwards.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Start, Body)>> {
+        let Sending { response, aborter } = &mut *self.0;
+        let response = ready!(Pin::new(response).poll(cx)).ok();
+        Poll::Ready(response.map(|response| {
+            let response: web_sys::Response = response.unchecked_into();
+            let mut start = Start::new(response.status());
+            start.headers = Some(headers(&response));
+            // After redirects.
+            start.url = Some(response.url());
+            // It fails only if the body is being read already.
+            let reader = response
+                .body()
+                .and_then(|body| ReadableStreamDefaultReader::new(&body).ok());
+            let body = Body(SendWrapper::new(Reading {
+                reader,
+                pending: None,
+                _aborter: aborter.take(),
+            }));
+            (start, body)
+        }))
     }
 }
 
-fn headers(response: &web_sys::Response) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for entry in response.headers().entries().into_iter().flatten() {
-        let entry: Array = entry.unchecked_into();
-        let (Some(name), Some(value)) = (entry.get(0).as_string(), entry.get(1).as_string()) else {
-            continue;
-        };
-        let name = HeaderName::from_bytes(name.as_bytes());
-        let value = HeaderValue::from_bytes(value.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, value) {
-            headers.append(name, value);
-        }
-    }
-    headers
+fn headers(response: &web_sys::Response) -> Headers {
+    let pairs = Array::from(&response.headers());
+    let pairs = pairs.iter().map(|pair| {
+        let pair: Array = pair.unchecked_into();
+        let text = |index| pair.get(index).as_string().unwrap_or_default();
+        // The browser makes each byte one character.
+        let value = text(1);
+        let bytes = value.chars().map(|it| it as u8).collect();
+        let value = String::from_utf8(bytes).unwrap_or_else(|_| {
+            let shown = |it: char| if it.is_ascii() { it } else { '\u{fffd}' };
+            value.chars().map(shown).collect()
+        });
+        (text(0), value)
+    });
+    pairs.collect()
 }
 
-/// What an exception of JavaScript says.
-fn text(error: &JsValue) -> String {
-    match error.dyn_ref::<js_sys::Error>() {
-        Some(error) => String::from(error.message()),
-        None => "the browser has no fetch".to_owned(),
-    }
+fn get(object: &JsValue, field: &str) -> JsValue {
+    Reflect::get(object, &field.into()).unwrap_or_default()
 }
 
 /// Aborts the request when it is dropped, whether or not a response has arrived.
@@ -140,7 +132,7 @@ struct Reading {
     /// `None` if the response can't have a body.
     reader: Option<ReadableStreamDefaultReader>,
     pending: Option<JsFuture>,
-    _aborter: Aborter,
+    _aborter: Option<Aborter>,
 }
 
 impl Body {
@@ -164,11 +156,11 @@ impl Body {
                 let failure = Failure::new(FailureKind::Closed, message);
                 return Poll::Ready(Some(Err(Fault::Read(failure.into()))));
             };
-            let field = |name: &str| Reflect::get(&result, &name.into()).unwrap_or_default();
-            if field("done").is_truthy() {
+            if get(&result, "done").is_truthy() {
                 return Poll::Ready(None);
             }
-            let bytes = Uint8Array::new(&field("value")).to_vec();
+            let bytes: Uint8Array = get(&result, "value").unchecked_into();
+            let bytes = bytes.to_vec();
             if !bytes.is_empty() {
                 return Poll::Ready(Some(Ok(Bytes::from(bytes))));
             }

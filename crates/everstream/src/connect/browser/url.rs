@@ -3,7 +3,7 @@
 use everstream_core::RedactedUrl;
 use js_sys::Reflect;
 
-use crate::error::Error;
+use crate::error::{Error, message};
 
 /// An absolute URL. A string, because values of JavaScript aren't `Send`.
 #[derive(Clone)]
@@ -16,8 +16,10 @@ impl Url {
 
     /// Whether a request to this URL is one to another origin.
     pub(super) fn is_cross_origin(&self) -> bool {
-        let origin = |url: &str| web_sys::Url::new(url).ok().map(|url| url.origin());
-        origin(&self.0) != location().as_deref().and_then(origin)
+        let origin = location("origin").unwrap_or_default();
+        // A URL that the browser has parsed has a path.
+        let path = self.0.strip_prefix(&*origin);
+        !path.is_some_and(|path| path.starts_with('/'))
     }
 
     fn change(&mut self, change: impl FnOnce(&web_sys::UrlSearchParams)) {
@@ -30,24 +32,29 @@ impl Url {
 
 /// Parses a URL. One without a scheme and host is relative to the page or the worker's script.
 pub(in crate::connect) fn parse_url(url: &str) -> Result<Url, Error> {
-    let shown = RedactedUrl(url);
-    let parsed = match location() {
+    let parsed = match location("href") {
         Some(base) => web_sys::Url::new_with_base(url, &base),
         None => web_sys::Url::new(url),
     };
-    let parsed = parsed.map_err(|_| Error::config("url", format!("{shown:?}: invalid URL")))?;
-    if !parsed.username().is_empty() || !parsed.password().is_empty() {
-        let problem = "browsers don't send requests to a URL with user info";
-        return Err(Error::config("url", problem));
-    }
-    match parsed.protocol().as_str() {
-        "http:" | "https:" => Ok(Url(parsed.href())),
-        other => {
-            let scheme = other.trim_end_matches(':');
-            let problem = format!("{shown:?}: the scheme {scheme} isn't http or https");
-            Err(Error::config("url", problem))
+    let problem = match parsed {
+        Err(_) => "invalid URL",
+        Ok(parsed) => {
+            let parsed = parsed.href();
+            // The browser has written it as `scheme://authority/`, if the scheme is one of these.
+            let mut parts = parsed.as_bytes().split(|byte| *byte == b'/');
+            let is_http = matches!(parts.next(), Some(b"http:" | b"https:"));
+            if !is_http {
+                "the scheme isn't http or https"
+            } else if parts.nth(1).is_some_and(|it| it.contains(&b'@')) {
+                let problem = "browsers don't send requests to a URL with user info";
+                return Err(Error::config("url", message(problem)));
+            } else {
+                return Ok(Url(parsed));
+            }
         }
-    }
+    };
+    let problem = format!("\"{}\": {problem}", RedactedUrl(url));
+    Err(Error::config("url", message(&problem)))
 }
 
 pub(in crate::connect) fn append_query(
@@ -70,8 +77,8 @@ pub(in crate::connect) fn set_query(url: &mut Url, name: &str, value: &str) {
     });
 }
 
-/// The URL of the page or of the worker's script.
-fn location() -> Option<String> {
+/// A part of the URL of the page or of the worker's script.
+fn location(part: &str) -> Option<String> {
     let location = Reflect::get(&js_sys::global(), &"location".into()).ok()?;
-    Reflect::get(&location, &"href".into()).ok()?.as_string()
+    Reflect::get(&location, &part.into()).ok()?.as_string()
 }
