@@ -62,7 +62,7 @@ impl Programs {
             .out_name(name)
             .omit_default_module_path(false);
         bindgen.remove_name_section(true);
-        bindgen.generate(&self.served)
+        Ok(bindgen.generate(&self.served)?)
     }
 
     fn open(&self, url: &str) -> Outcome<Browser> {
