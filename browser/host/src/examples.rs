@@ -38,9 +38,12 @@ pub(crate) fn run_leptos(programs: &Programs) -> Outcome {
     Ok(())
 }
 
-/// Shows what the program prints on the console.
+/// Reports what the program prints on the console, in order.
 const REPORT_CONSOLE: &str = "
-const report = (text) => fetch('/report', { method: 'POST', body: text });
+let reported = Promise.resolve();
+const report = (text) => {
+  reported = reported.then(() => fetch('/report', { method: 'POST', body: text }));
+};
 console.log = report;
 console.error = (text) => report('error: ' + text);
 ";
@@ -61,7 +64,7 @@ fn reload(programs: &Programs) -> Outcome {
         "{REPORT_CONSOLE}
 console.log = (text) => {{
   report(text);
-  if (text === 'two') setTimeout(() => location.reload());
+  if (text === 'two') reported.then(() => location.reload());
 }};
 import init from './guide_reload.js'; init();"
     );
