@@ -117,17 +117,72 @@ const TESTS: &[Test] = &[
         check: |_| {},
     },
     Test {
+        name: "document",
+        prepare: |server, _| {
+            server.enqueue(preflight());
+            let document = Reply::status(200).header("Content-Type", "application/json");
+            server.enqueue(allowed(document.send("{\"result\":7}").end()));
+            server.enqueue(preflight());
+            server.enqueue(allowed(Reply::stream().event("hello").stall()));
+        },
+        check: |server| {
+            let requests = server.requests();
+            let posts: Vec<_> = requests.iter().filter(|it| it.method == "POST").collect();
+            let sent = |name| posts.iter().map(|it| it.header(name)).collect::<Vec<_>>();
+            let basic = Some("Basic bcOpOnNlY3JldA==");
+            assert_eq!(sent("authorization"), [basic, Some("Bearer own")]);
+            assert_eq!(sent("last-event-id"), [None, Some("41")]);
+        },
+    },
+    Test {
+        name: "errors",
+        prepare: |server, _| {
+            let [fixdate, rfc850, asctime] = ["%a, %d %b %Y", "%A, %d-%b-%y", "%a %b %e"]
+                .map(|date| in_an_hour(date).unwrap_or_default());
+            for (retry_after, text) in [
+                (&*fixdate, "naïve".as_bytes()),
+                (&*rfc850, b"caf\xe9"),
+                (&*asctime, b""),
+                ("Sun, 06 Nov 1994 08:49:37 GMT", b""),
+                ("5 s", b""),
+                ("-5", b""),
+                ("soon", b""),
+            ] {
+                let reply = Reply::status(503).header("Retry-After", retry_after);
+                let reply = match text {
+                    b"" => reply,
+                    text => reply.header("X-Text", text),
+                };
+                server.enqueue(allowed(reply.send("0123456789").end()));
+            }
+        },
+        check: |server| assert_eq!(server.requests()[0].target, "/feed?a=1"),
+    },
+    Test {
         name: "settings",
         prepare: |_, _| {},
         check: |_| {},
     },
 ];
 
+/// The time in an hour, with the date in this format.
+fn in_an_hour(date: &str) -> Outcome<String> {
+    let rest = if date.contains(',') {
+        " %H:%M:%S GMT"
+    } else {
+        " %H:%M:%S %Y"
+    };
+    let mut command = Command::new("date");
+    let arguments = ["--utc", "--date=+1 hour", &format!("+{date}{rest}")].map(String::from);
+    let output = command.env("LC_ALL", "C").args(arguments).output()?;
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}
+
 /// Allows pages of other origins to read the response.
 fn allowed(reply: Reply) -> Reply {
     reply
         .header("Access-Control-Allow-Origin", "*")
-        .header("Access-Control-Expose-Headers", "Retry-After")
+        .header("Access-Control-Expose-Headers", "Retry-After, X-Text")
 }
 
 fn preflight() -> Reply {
@@ -259,6 +314,8 @@ struct Browser(Child);
 impl Browser {
     fn open(chromium: &Path, profile: &Path, url: &str) -> Outcome<Self> {
         let child = Command::new(chromium)
+            // Dates without a time zone must not be taken for local ones.
+            .env("TZ", "America/New_York")
             .args([
                 "--headless",
                 "--no-sandbox",

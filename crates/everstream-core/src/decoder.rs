@@ -2,7 +2,8 @@
 //!
 //! An event that is contained in the chunk takes a fast path (`whole`). Everything else is decoded line
 //! by line (`lines`); a cut line continues in the next chunk (`open_line`). All paths end in `items`.
-//! Which functions are inlined follows from measurements.
+//! Which functions are inlined follows from measurements; in a browser fewer are, because the size of a
+//! program counts for more there.
 
 mod items;
 mod lines;

@@ -28,6 +28,8 @@ fn main() {
             "timeout" => read_timeout_restarts_with_each_event(&server).await,
             "status" => error_statuses_have_headers_and_body(&server).await,
             "delays" => clients_choose_different_delays(&server).await,
+            "document" => send_returns_any_response(&server).await,
+            "errors" => error_responses_are_read_as_elsewhere(&server).await,
             "settings" => settings_that_the_browser_refuses_fail_at_build(),
             other => panic!("no test {other}"),
         }
@@ -139,6 +141,60 @@ async fn error_statuses_have_headers_and_body(server: &str) {
     assert_eq!(response.retry_after, Some(Duration::from_secs(7)));
 }
 
+async fn send_returns_any_response(server: &str) {
+    let http = Http::new(format!("{server}/mcp"))
+        .method("POST")
+        .basic_auth("mé", "secret")
+        .body("{}");
+    let response = http.send(ConnectRequest::default()).await.unwrap();
+    assert_eq!(response.start().status, Some(200));
+    assert!(!response.is_event_stream());
+    let mut document = Vec::new();
+    let mut body = response.into_body().unwrap();
+    while let Some(chunk) = body.next_chunk().await {
+        document.extend_from_slice(chunk.unwrap().as_ref());
+    }
+    assert_eq!(document, b"{\"result\":7}");
+
+    let own = http.header("Authorization", "Bearer own");
+    let response = own.send(ConnectRequest::new(Some("41".into()))).await;
+    let response = response.unwrap();
+    assert!(response.is_event_stream());
+    let mut stream = response.into_connection().await.unwrap();
+    let chunk = stream.next_chunk().await.unwrap().unwrap();
+    assert_eq!(chunk.as_ref(), b"data: hello\n\n");
+}
+
+async fn error_responses_are_read_as_elsewhere(server: &str) {
+    let http = Http::new(format!("{server}/feed"))
+        .error_body_limit(9)
+        .query("a", "1");
+    for (retry_after, text) in [
+        // One hour from now, in each of the three formats of dates.
+        (Some(3600), Some("naïve")),
+        (Some(3600), Some("caf\u{fffd}")),
+        (Some(3600), None),
+        (Some(0), None),
+        (None, None),
+        (None, None),
+        (None, None),
+    ] {
+        let response = http.send(ConnectRequest::default()).await.unwrap();
+        let fault = response.into_connection().await.unwrap_err();
+        let Fault::Status(response) = &fault else {
+            panic!("{fault:?}");
+        };
+        assert_eq!(response.body, b"0123456789"[..9]);
+        assert_eq!(response.headers.get("x-text"), text);
+        let waits = response.retry_after.map(|it| it.as_secs_f64());
+        let expected = match (waits, retry_after) {
+            (Some(waits), Some(seconds)) => (waits - f64::from(seconds)).abs() < 60.0,
+            (waits, seconds) => waits.is_none() && seconds.is_none(),
+        };
+        assert!(expected, "{waits:?} instead of {retry_after:?}");
+    }
+}
+
 /// A server that is gone: all clients would come back in the same millisecond without a random seed.
 async fn clients_choose_different_delays(server: &str) {
     let mut delays = Vec::new();
@@ -166,7 +222,11 @@ fn settings_that_the_browser_refuses_fail_at_build() {
     for (http, setting) in [
         (http().header("cookie", "a=1"), "header"),
         (http().header("Sec-Fetch-Mode", "cors"), "header"),
+        (http().header("x team", "a"), "header"),
+        (http().header("x-team", "a\nb"), "header"),
         (http().method("TRACE"), "method"),
+        (http().method("a b"), "method"),
+        (http().basic_auth("m:e", "secret"), "basic_auth"),
         (http().body("q=1"), "body"),
         (Http::new("https://me:secret@example.com/"), "url"),
         (Http::new("ftp://example.com/"), "url"),
@@ -178,6 +238,11 @@ fn settings_that_the_browser_refuses_fail_at_build() {
         assert!(is_expected, "{setting}: {error:?}");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
+    // A later setting replaces an invalid one.
+    let http = http().method("a b").method("POST").body("q=1");
+    let http = http.bearer_token("a\nb").bearer_token("b");
+    let http = http.basic_auth("m:e", "secret").basic_auth("me", "secret");
+    SseClient::new(http).unwrap();
     let request = ConnectRequest::new(None);
     assert!(!request.resume_with_get);
 }

@@ -187,7 +187,7 @@ impl Decoder {
         self.item(step, &borrowed)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(super) fn item<'a, T: ItemForm<'a>>(
         &'a mut self,
         step: Result<Option<Step>, LimitExceeded>,

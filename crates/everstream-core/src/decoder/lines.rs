@@ -79,7 +79,7 @@ impl Decoder {
     }
 
     /// Processes a complete line.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(super) fn process_line<'i>(
         &mut self,
         mut line: &'i [u8],

@@ -120,7 +120,7 @@ impl Decoder {
 
     /// Decodes the start of a block. An LF that belongs to a CR in the last chunk looks like a blank line
     /// here, which has no effect.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(super) fn block_start<'i>(&mut self, input: &mut &'i [u8]) -> BlockStart<'i> {
         self.clear_last_item();
         if !self.at_block_start {
