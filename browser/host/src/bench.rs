@@ -1,5 +1,6 @@
 //! Measures how fast clients receive events, and how large they are; writes the page `browser.md`.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -24,38 +25,51 @@ struct Client {
     about: &'static str,
     /// In the page's location.
     parameters: &'static str,
+    /// It receives one event of this many.
+    divisor: usize,
 }
 
 const CLIENTS: &[Client] = &[
     Client {
         about: "everstream, `opt-level = 3`",
         parameters: "client=fast_events",
+        divisor: 1,
     },
     Client {
         about: "everstream, `opt-level = \"z\"`",
         parameters: "client=events",
+        divisor: 1,
     },
     Client {
         about: REFERENCE,
         parameters: "client=parser",
+        divisor: 1,
     },
     Client {
         about: "reqwest-eventsource 0.6, `opt-level = 3`",
         parameters: "client=fast_events_reqwest",
+        // With each line it copies the rest of what the browser has read at once.
+        divisor: SLOW,
     },
     Client {
         about: "everstream, `opt-level = 3`, which passes each event's data to JavaScript",
-        parameters: "client=fast_events&pass",
+        parameters: "client=fast_events&pass=yes",
+        divisor: 1,
     },
     Client {
         about: "`fetch` and `EventSourceParserStream` of eventsource-parser",
         parameters: "client=parserStream",
+        divisor: 1,
     },
     Client {
         about: "the browser's `EventSource`",
         parameters: "client=eventSource",
+        divisor: 1,
     },
 ];
+
+/// The share of the events that reqwest-eventsource gets.
+const SLOW: usize = 30;
 
 /// The row that others are compared with.
 const REFERENCE: &str = "`fetch` and npm's eventsource-parser";
@@ -81,17 +95,15 @@ pub(crate) fn run(programs: &Programs, plan: &Plan<'_>) -> Outcome {
     let mut rates = vec![Vec::new(); CLIENTS.len()];
     for round in 1..=plan.rounds {
         for (client, rates) in CLIENTS.iter().zip(&mut rates) {
-            let query = format!(
-                "/page.html?{}&events={}&url={}",
-                client.parameters,
-                plan.events,
-                server.url("/feed")
-            );
-            let browser = programs.open(&server.url(&query))?;
+            let events = plan.events / client.divisor;
+            let feed = server.url(&format!("/feed?{events}"));
+            let query = format!("{}&events={events}&url={feed}", client.parameters);
+            let page = server.url(&format!("/page.html?{query}"));
+            let browser = programs.open(&page)?;
             let report = reports.recv_timeout(LIMIT);
             drop(browser);
             let report = report.map_err(|_| format!("no report of {}", client.about))?;
-            let rate = rate(&report, plan.events)?;
+            let rate = rate(&report, events)?;
             println!(
                 "round {round}: {:.0} k events/s, {}",
                 rate / 1e3,
@@ -118,12 +130,16 @@ fn rate(report: &str, expected: usize) -> Outcome<f64> {
 fn serve(programs: &Programs, plan: &Plan<'_>) -> (Server, Receiver<String>) {
     let (sender, reports) = channel();
     let sender = Mutex::new(sender);
-    let event = |id| format!("id: {id:06}\ndata: {DATA}\n\n");
-    let ids: Vec<usize> = (1..=plan.events).collect();
-    let chunks = ids
-        .chunks(CHUNK)
-        .map(|ids| ids.iter().map(event).collect::<String>());
-    let feed = Reply::stream().send_each(chunks);
+    let event = |id: &usize| format!("id: {id:06}\ndata: {DATA}\n\n");
+    // Prepared, so that the server is busy with nothing but writing.
+    let feeds = CLIENTS.iter().map(|client| {
+        let events = plan.events / client.divisor;
+        let ids: Vec<usize> = (1..=events).collect();
+        let chunks = ids.chunks(CHUNK);
+        let chunks = chunks.map(|ids| ids.iter().map(event).collect::<String>());
+        (events.to_string(), Reply::stream().send_each(chunks))
+    });
+    let feeds: HashMap<String, Reply> = feeds.collect();
     let pages = [
         (
             "/page.html",
@@ -136,7 +152,10 @@ fn serve(programs: &Programs, plan: &Plan<'_>) -> (Server, Receiver<String>) {
         ("/npm/", plan.npm.to_path_buf()),
     ];
     let server = Server::with_handler(move |request: &Request| match request.path() {
-        "/feed" => feed.clone(),
+        "/feed" => {
+            let feed = feeds.get(request.query().unwrap_or_default());
+            feed.cloned().unwrap_or_else(|| Reply::status(404))
+        }
         "/report" => {
             let report = String::from_utf8_lossy(&request.body).into_owned();
             if let Ok(sender) = sender.lock() {
@@ -171,16 +190,20 @@ fn page(
         "A server in another process sends {} events of {} B of ASCII over HTTP/1.1 and loopback, {CHUNK} in each HTTP chunk. Each \
          client counts the events and the length of their data. The time is that from the creation of the client to the last \
          event, without loading and compiling the program. It includes the browser's part, which is the same for all but \
-         `EventSource`.\n",
+         `EventSource`. reqwest-eventsource gets one event of {SLOW}, because with each line it copies the rest of what \
+         the browser has read at once.\n",
         thousands(plan.events as f64),
         event_size(),
     )?;
     writeln!(
         text,
-        "A cell is the median of {} rounds, with the lowest and the highest in parentheses. The clients take turns, each in a new \
+        "A cell is the median of {}, with the lowest and the highest in parentheses. The clients take turns, each in a new \
          browser. {} {}, {cores} cores; the load average was {begin} at the start and {} at the end, including the benchmark \
          itself. Compare the ratios: absolute values are this machine's.\n",
-        plan.rounds,
+        match plan.rounds {
+            1 => "one round".to_owned(),
+            rounds => format!("{rounds} rounds"),
+        },
         std::env::consts::OS,
         std::env::consts::ARCH,
         load(),
@@ -252,8 +275,11 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-/// Without a fraction, in groups of three digits.
+/// In groups of three digits; with a fraction only if there is one digit.
 fn thousands(number: f64) -> String {
+    if number < 9.95 {
+        return format!("{number:.1}");
+    }
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (position, digit) in digits.chars().enumerate() {
