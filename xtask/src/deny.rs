@@ -21,6 +21,15 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     };
 
     sh::run(&mut deny(&["check", "licenses", "bans", "sources"]))?;
+    // The tests in a browser are a workspace of their own.
+    let browser = [
+        "--manifest-path",
+        "browser/Cargo.toml",
+        "--config",
+        "deny.toml",
+    ];
+    let checks = ["check", "licenses", "bans", "sources"];
+    sh::run(&mut deny(&[&browser[..], &checks].concat()))?;
 
     // The advisories are in a git repository, which may not be reachable. That isn't an error of the
     // dependencies.

@@ -1,5 +1,5 @@
 //! `cargo xtask wasm`: the client in a real browser: headless Chromium, on a page and in a worker. Also
-//! measures the size of a minimal client, runs the Leptos example, and compares clients.
+//! clippy for this target, the size of a minimal client, the Leptos example, and a comparison of clients.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -15,6 +15,7 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 /// Debian's packages of a Rust that can compile for browsers. The source must be that of the compiler.
 const PACKAGES: &[&str] = &[
     "rustc-web=VERSION.*",
+    "rust-web-clippy=VERSION.*",
     "rust-web-src=VERSION.*",
     "libstd-rust-web-dev=VERSION.*",
     "libstd-rust-web-VERSION=VERSION.*",
@@ -24,7 +25,7 @@ const PACKAGES: &[&str] = &[
 const USAGE: &str = "\
 usage: cargo xtask wasm [--examples | --bench [--events N] [--rounds N]]
 
-  without an option  the tests, the programs of the guide and the size of a minimal client
+  without an option  the tests, the guide's programs, the size of a minimal client, and clippy
   --examples         the Leptos example
   --bench            the speed and the size of clients, into docs/bench/browser.md
 ";
@@ -75,7 +76,12 @@ impl Workplace {
     }
 
     fn run_tests(&self) -> sh::Outcome {
+        // Meanwhile, because it has nothing in common with the rest.
+        let mut runner_build = self.native("build", "browser-runner");
+        let mut runner_build = runner_build.arg("--quiet").spawn()?;
         self.build(&["--package", "browser-guest", "--release"])?;
+        self.lint()?;
+        runner_build.wait()?;
         self.run_runner()?;
         self.host("guide", &[])?;
         println!("wasm: ok");
@@ -103,23 +109,55 @@ impl Workplace {
 
     /// Compiles programs for the browser.
     fn build(&self, arguments: &[&str]) -> sh::Outcome {
-        let mut guest = sh::cargo(["build", "--target", TARGET]);
-        guest
-            .args(arguments)
-            .arg("--manifest-path")
-            .arg(&self.manifest);
-        if let Some(compiler) = &self.compiler {
-            guest.args(["-Z", "build-std=std,panic_abort"]);
-            guest.envs(compiler.iter().cloned());
+        let mut build = self.for_browser(sh::cargo(["build"]));
+        build.arg("--manifest-path").arg(&self.manifest);
+        sh::run(build.args(arguments))
+    }
+
+    /// Runs fmt, and clippy for this target, which also shows that the libraries compile for it with all features,
+    /// and the engine without the standard library.
+    fn lint(&self) -> sh::Outcome {
+        let mut fmt = sh::cargo(["fmt", "--all", "--check", "--manifest-path"]);
+        sh::run(fmt.arg(&self.manifest))?;
+        for package in [
+            ["everstream-core", "--no-default-features"],
+            ["everstream", "--all-features"],
+        ] {
+            let clippy = match self.compiler {
+                None => sh::cargo(["clippy"]),
+                // That of rustup belongs to another compiler.
+                Some(_) => {
+                    let mut clippy = Command::new(self.folder.join("rust/usr/bin/cargo-clippy"));
+                    clippy.arg("clippy").current_dir(sh::root());
+                    clippy
+                }
+            };
+            let mut clippy = self.for_browser(clippy);
+            clippy.arg("--package").args(package);
+            // The oldest clippy warns of what the newest allows.
+            clippy.args(["--", "-D", "warnings", "-A", "clippy::precedence"]);
+            sh::run(&mut clippy)?;
         }
-        sh::run(guest.env("CARGO_TARGET_DIR", &self.folder))
+        Ok(())
+    }
+
+    /// Adds the arguments and variables that a command of cargo needs to compile for browsers.
+    fn for_browser(&self, mut cargo: Command) -> Command {
+        cargo.args(["--target", TARGET]);
+        if let Some(variables) = &self.compiler {
+            cargo.args(["-Z", "build-std=std,panic_abort"]);
+            cargo.envs(variables.iter().cloned());
+        }
+        cargo.env("CARGO_TARGET_DIR", &self.folder);
+        cargo
     }
 
     fn run_runner(&self) -> sh::Outcome {
         let out = self.folder.join("served");
         sh::empty_folder(&out)?;
-        let mut runner = self.program("browser-runner");
+        let mut runner = self.native("run", "browser-runner");
         runner
+            .arg("--")
             .arg(self.folder.join(TARGET).join("release"))
             .arg(out)
             .arg(CHROMIUM);
@@ -129,8 +167,8 @@ impl Workplace {
     fn host(&self, mode: &str, options: &[&OsStr]) -> sh::Outcome {
         let out = self.folder.join("shown");
         sh::empty_folder(&out)?;
-        let mut host = self.program("browser-host");
-        host.arg(mode)
+        let mut host = self.native("run", "browser-host");
+        host.args(["--", mode])
             .arg(self.folder.join(TARGET))
             .arg(out)
             .arg(CHROMIUM)
@@ -138,12 +176,12 @@ impl Workplace {
         sh::run(&mut host)
     }
 
-    /// A program that serves pages to Chromium; the caller adds its arguments.
-    fn program(&self, package: &str) -> Command {
-        let mut program = sh::cargo(["run", "--package", package]);
-        program.arg("--manifest-path").arg(&self.manifest).arg("--");
-        program.env("CARGO_TARGET_DIR", &self.folder);
-        program
+    /// A program that serves pages to Chromium.
+    fn native(&self, subcommand: &str, package: &str) -> Command {
+        let mut cargo = sh::cargo([subcommand, "--package", package]);
+        cargo.arg("--manifest-path").arg(&self.manifest);
+        cargo.env("CARGO_TARGET_DIR", &self.folder);
+        cargo
     }
 }
 
@@ -158,7 +196,8 @@ fn has_target() -> sh::Outcome<bool> {
 /// downloaded if it isn't there yet.
 fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
     let root = folder.join("rust");
-    if !root.exists() {
+    if !root.join("usr/bin/cargo-clippy").exists() {
+        sh::empty_folder(&root)?;
         msrv::unpack(folder, &root, PACKAGES)
             .map_err(|error| format!("{error}\nor, with rustup: rustup target add {TARGET}"))?;
     }

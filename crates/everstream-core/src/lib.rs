@@ -11,8 +11,8 @@
 //! | decide whether and when to reconnect | [`error_strategy`], [`retry_delay`] |
 //!
 //! The crate implements the [WHATWG HTML standard, section 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html).
-//! It needs `alloc`, not `std`. For a complete client over `std` sockets, see
-//! `examples/src/bin/std-sockets.rs` in the repository.
+//! It needs `alloc`, not `std`, and also runs in browsers (`wasm32-unknown-unknown`). For a complete client
+//! over `std` sockets, see `examples/src/bin/std-sockets.rs` in the repository.
 //!
 //! ```
 //! use everstream_core::{Decoder, ItemRef};
