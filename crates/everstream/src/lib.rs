@@ -106,6 +106,8 @@
 //! | `connect/probe.rs` | responses as they arrived, for `everstream check`; not part of the API |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// In the browser's edition, names of what exists only elsewhere aren't links.
+#![cfg_attr(target_family = "wasm", allow(rustdoc::broken_intra_doc_links))]
 
 /// The examples of the README are compiled with the tests.
 #[cfg(all(doctest, feature = "json"))]

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_that_programs_set_are_told_from_those_of_the_browser() {
+    fn headers_of_the_browser_differ_from_those_of_programs() {
         for refused in [
             "cookie",
             "host",
