@@ -20,6 +20,7 @@ pages! {
     reconnecting "../guides/reconnecting.md"
     errors "../guides/errors.md"
     stopping "../guides/stopping.md"
+    browser "../guides/browser.md"
     llm "../guides/llm.md"
     auth "../guides/auth.md"
     post_feeds "../guides/post_feeds.md"

@@ -40,6 +40,8 @@
 //! The pages of the [`guide`] go by task: reconnecting, errors, stopping, LLM streams, many streams,
 //! proxies, custom sources, testing, migrating from other clients.
 //!
+//! For `wasm32-unknown-unknown` the async client uses the browser's `fetch`: see [`guide::browser`].
+//!
 //! # Errors
 //!
 //! An iteration yields an `Err` only when the error strategy gives up. Dropped connections are

@@ -11,7 +11,7 @@ mod cut;
 mod follow;
 mod mcp;
 mod nginx;
-mod programs;
+pub(crate) mod programs;
 mod proxies;
 mod readers;
 mod report;

@@ -15,7 +15,7 @@ use crate::{apt, sh};
 
 /// Files, and the Debian packages that have them.
 pub(super) const APACHE: (&str, &str) = ("/usr/sbin/apache2", "apache2-bin");
-pub(super) const CHROMIUM: (&str, &str) = ("/usr/bin/chromium", "chromium");
+pub(crate) const CHROMIUM: (&str, &str) = ("/usr/bin/chromium", "chromium");
 pub(super) const HAPROXY: (&str, &str) = ("/usr/sbin/haproxy", "haproxy");
 pub(super) const NGINX: (&str, &str) = ("/usr/sbin/nginx", "nginx");
 pub(super) const NODE: (&str, &str) = ("/usr/bin/node", "nodejs");
@@ -119,7 +119,7 @@ pub(super) fn fill(from: &Path, to: &Path, file: &str, names: &[(&str, &str)]) -
 }
 
 /// Installs what the `package.json` in `source` names, once per version. Returns the `node_modules`.
-pub(super) fn node_modules(folder: &Path, source: &Path) -> sh::Outcome<PathBuf> {
+pub(crate) fn node_modules(folder: &Path, source: &Path) -> sh::Outcome<PathBuf> {
     apt::install(&[NODE, NPM], &folder.join("apt.log"))?;
     let folder = folder.join("npm");
     let wanted = fs::read(source.join("package.json"))?;
