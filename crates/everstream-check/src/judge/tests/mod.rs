@@ -48,7 +48,7 @@ fn steady() -> Stream {
 fn answer(ids: &[&str]) -> Answer {
     Answer {
         status: 200,
-        content_type: Some("text/event-stream".into()),
+        content_types: vec!["text/event-stream".into()],
         first_event: Some(millis(10)),
         waited: millis(10),
         ids: ids.iter().map(|id| Some((*id).to_owned())).collect(),
@@ -282,7 +282,7 @@ fn headers_for_caches_and_proxies() {
 #[test]
 fn reconnecting() {
     let refused = || Answer {
-        status: 429,
+        status: 409,
         ..answer(&[])
     };
     objects(
@@ -297,6 +297,22 @@ fn reconnecting() {
         objections(&observed),
         [("compression", Skip), ("reconnect", Fail)]
     );
+}
+
+#[test]
+fn a_limit_of_requests_does_not_mean_that_resuming_fails() {
+    let limited = Answer {
+        status: 429,
+        first_try: Some("status 429".into()),
+        delay: millis(2000),
+        ..answer(&[])
+    };
+    let mut observed = good();
+    observed.resume.as_mut().unwrap().answer = limited;
+    assert_eq!(objections(&observed), [("resume", Warn)]);
+    let resume = judge(&observed).into_iter().find(|it| it.id == "resume");
+    let said = resume.unwrap().observed;
+    assert_eq!(said, r#"after "4": status 429, also 2.00 s later"#);
 }
 
 /// A server with one stream per session needs a moment to notice that the first one was closed.
