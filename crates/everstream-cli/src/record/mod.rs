@@ -33,7 +33,7 @@ pub(crate) struct RecordArgs {
     pub(crate) request: RequestArgs,
 
     /// The file to write; `-` is standard output. Without --append or --force, an existing file is an error.
-    #[arg(value_name = "FILE", help_heading = "Arguments")]
+    #[arg(value_name = "FILE", help_heading = None::<&str>)]
     file: PathBuf,
 
     /// Overwrite an existing file.
@@ -292,7 +292,7 @@ impl Recorder<'_> {
     async fn follow(&mut self, client: &mut SseClient) -> End {
         loop {
             if let Some(status) = &mut self.status {
-                status.draw(client.silence());
+                status.draw(client.silence(), false);
             }
             if let Some(over) = self.deadline.filter(|over| Instant::now() >= over.at) {
                 return self.out_of_time(over.by);

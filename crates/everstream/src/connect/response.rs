@@ -125,6 +125,13 @@ impl Http {
         self.with(|settings| settings.on_redirect = Some(Arc::new(report)))
     }
 
+    /// Calls this each time there is a connection, before the request is sent. For the command.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_connected(self, report: impl Fn() + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.on_connected = Some(Arc::new(report)))
+    }
+
     /// Sets how many bytes of the body of an error response are kept, for [`ErrorResponse::body`]. Default:
     /// 1024; at most 8 MiB.
     ///
