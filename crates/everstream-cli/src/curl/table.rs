@@ -1,4 +1,4 @@
-//! Every option of curl up to version 8.17, and what it does here, in the order of
+//! Every option of curl up to version 8.23, and what it does here, in the order of
 //! `curl --help all`.
 
 /// What an option of curl does here.
@@ -69,6 +69,9 @@ const MANY: &str = "use `everstream top URL...` for several streams";
 const TRACE: &str = "use -v for the response, or `everstream record` for every byte";
 const RESOLVE: &str = "use --resolve HOST:PORT:ADDRESS";
 const FORM: &str = "use -d, --data-urlencode or --json; multipart isn't supported";
+const SIGN: &str = "sign the request with another tool; use -H @FILE";
+const NO_CLOBBER: &str =
+    "use `everstream record`, which refuses to overwrite; -o overwrites, or appends with --cursor";
 const FILE_NAME: &str = "use -o with the whole path";
 
 #[rustfmt::skip] // a line each
@@ -77,7 +80,7 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     refused("--alt-svc <v>", "alternative services aren't used"),
     refused("--anyauth", AUTH),
     refused("-a, --append", "use >> FILE, or `everstream record --append`"),
-    refused("--aws-sigv4 <v>", "sign the request with another tool; use -H @FILE"),
+    refused("--aws-sigv4 <v>", SIGN),
     ignored("--basic", "the default for -u"),
     ignored("--ca-native", "the default"),
     same("--cacert <v>", "added to the system's certificates"),
@@ -163,6 +166,10 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     same("--http3", "falls back to HTTP/2 or HTTP/1.1"),
     refused("--http3-only", "HTTP/3 isn't supported"),
     refused("--ignore-content-length", "Content-Length is always respected"),
+    refused("--httpsig-algo <v>", SIGN),
+    refused("--httpsig-headers <v>", SIGN),
+    refused("--httpsig-key <v>", SIGN),
+    refused("--httpsig-keyid <v>", SIGN),
     same("-i, --include", "`HTTP 200` without a version; an object with --format json"),
     same("-k, --insecure", ""),
     refused("--interface <v>", "the system chooses the interface"),
@@ -202,7 +209,7 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     refused("-:, --next", MANY),
     refused("--no-alpn", "use --http1.1"),
     ignored("-N, --no-buffer", "the default"),
-    refused("--no-clobber", "use `everstream record`, which refuses to overwrite; -o overwrites"),
+    refused("--no-clobber", NO_CLOBBER),
     refused("--no-keepalive", "keep-alive probes are always sent"),
     ignored("--no-npn", "NPN isn't supported"),
     same("--no-progress-meter", "hides the status line"),
@@ -286,8 +293,9 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     refused("--service-name <v>", AUTH),
     ignored("-S, --show-error", "-s shows errors anyway"),
     refused("--sigalgs <v>", TLS),
+    same("--show-headers", "a newer name of --include"),
     same("-s, --silent", "errors are still shown"),
-    refused("--skip-existing", "use `everstream record`, which refuses to overwrite; -o overwrites"),
+    refused("--skip-existing", NO_CLOBBER),
     same("--socks4 <v>", ""),
     same("--socks4a <v>", ""),
     same("--socks5 <v>", ""),
@@ -304,6 +312,7 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     ignored("--ssl-no-revoke", "revocation isn't checked"),
     refused("--ssl-reqd", "use https:// in the URL"),
     ignored("--ssl-revoke-best-effort", "revocation isn't checked"),
+    refused("--ssl-sessions <v>", "TLS sessions are resumed, in memory only"),
     refused("-2, --sslv2", TLS),
     refused("-3, --sslv3", TLS),
     refused("--stderr <v>", "use 2> FILE"),
