@@ -144,7 +144,8 @@ fn stray_value(error: &clap::Error, args: &[OsString]) -> Option<Problem> {
         let stray = match error.get(kind) {
             // Except options, and names from the help.
             Some(ContextValue::String(argument))
-                if !argument.starts_with(['-', '<', '['])
+                if (kind == ContextKind::InvalidSubcommand
+                    || !argument.starts_with(['-', '<', '[']))
                     && Cli::command().find_subcommand(argument).is_none() =>
             {
                 argument.clone()

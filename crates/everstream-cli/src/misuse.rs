@@ -50,9 +50,10 @@ fn first_paragraph(text: &str) -> String {
 }
 
 /// How the numbers of the standard library and of clap complain, and in plain English.
-const PLAIN: [(&str, &str); 5] = [
+const PLAIN: [(&str, &str); 6] = [
     (" is not in 1..18446744073709551615", " is less than 1"),
-    (" is not in 1..4294967295", " is less than 1"),
+    (" is not in 1..=4294967295", " is less than 1"),
+    (" is not in -1..9223372036854775807", " is less than -1"),
     ("invalid digit found in string", "it isn't a whole number"),
     ("number too large to fit in target type", "it is too large"),
     ("cannot parse integer from empty string", "it is empty"),

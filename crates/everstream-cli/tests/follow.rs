@@ -233,6 +233,7 @@ fn an_event_beyond_max_event_size_ends_it() {
     let (code, stderr) = Running::follow([&*url, "--max-event-size", "1k"]).end();
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("limit of 1024 bytes"), "{stderr}");
+    assert!(stderr.contains("bytes (--max-event-size)\n"), "{stderr}");
     let hint = "hint: check that the URL serves an event stream; --max-event-size accepts larger";
     assert!(stderr.contains(hint), "{stderr}");
     let args = [&*url, "--max-event-size", "1M", "--count", "1"];

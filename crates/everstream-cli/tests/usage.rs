@@ -129,6 +129,24 @@ fn refused(args: &[&str]) -> String {
     stderr
 }
 
+#[test]
+fn the_help_of_a_subcommand_begins_with_its_own_options() {
+    for (subcommand, headings) in [
+        ("check", &["Examining:", "Output:"][..]),
+        ("record", &["Recording:"]),
+        ("relay", &["Relay:"]),
+    ] {
+        let output = everstream([subcommand, "--help"]).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let all: Vec<&str> = help.lines().filter(|line| line.ends_with(':')).collect();
+        let all: Vec<&str> = all.into_iter().filter(|it| !it.starts_with(' ')).collect();
+        let expected = ["Arguments:", "Options:"].iter().chain(headings);
+        let expected: Vec<&str> = expected.copied().collect();
+        assert_eq!(all[..expected.len()], expected, "{subcommand}: {all:?}");
+        assert_eq!(all[expected.len()], "Request (options as in curl):");
+    }
+}
+
 /// Whether clap found it or the command itself.
 #[test]
 fn every_usage_error_is_one_line_with_one_hint() {
@@ -229,6 +247,11 @@ fn every_usage_error_is_one_line_with_one_hint() {
             &["ftp://a/"],
             "invalid URL \"ftp://a/\": the scheme ftp isn't http or https",
             "a URL begins with http:// or https://",
+        ),
+        (
+            &[a, "--", "-x"],
+            "an argument too many (not shown: it may be a part of a header)",
+            "write headers in quotes: -H 'NAME: VALUE'",
         ),
         (
             &[a, "stray"],
