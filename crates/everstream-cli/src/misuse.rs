@@ -67,13 +67,12 @@ fn suggestion(error: &Error, command: &Command) -> Option<String> {
             let unknown = of(ContextKind::InvalidArg).pop()?;
             Some(format!("did you mean {}?", meant(&unknown, command)?))
         }
-        ErrorKind::InvalidValue => match of(ContextKind::SuggestedValue).pop() {
-            Some(value) => Some(format!("did you mean {value}?")),
-            None => {
-                let values = of(ContextKind::ValidValue);
-                (!values.is_empty()).then(|| format!("the values are {}", values.join(", ")))
-            }
-        },
+        ErrorKind::InvalidValue => {
+            let values = of(ContextKind::ValidValue);
+            let meant = of(ContextKind::SuggestedValue).pop();
+            let meant = meant.map_or(String::new(), |it| format!("; did you mean {it}?"));
+            (!values.is_empty()).then(|| format!("the values are {}{meant}", values.join(", ")))
+        }
         _ => None,
     }
 }

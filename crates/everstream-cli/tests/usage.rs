@@ -200,7 +200,7 @@ fn every_usage_error_is_one_line_with_one_hint() {
         (
             &[a, "--format", "jsn"],
             "invalid value 'jsn' for '--format <FORM>'",
-            "did you mean json?",
+            "the values are pretty, json, data, raw; did you mean json?",
         ),
         (
             &[a, "--proto-default", "gopher"],
