@@ -95,6 +95,7 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         not_repeated: false,
         last_event_id: None,
         failed_last: false,
+        interrupted: false,
     };
     Ok((client, follower))
 }
@@ -124,6 +125,8 @@ struct Follower<'a> {
     last_event_id: Option<String>,
     /// The program of `--jq` failed for the newest event.
     failed_last: bool,
+    /// The newest event wasn't finished, so the next run must not resume after it.
+    interrupted: bool,
 }
 
 /// What happened first.
@@ -163,7 +166,8 @@ impl Follower<'_> {
         let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
         // There is nothing to resume, or no need to say how.
         let cursor = self.progress.has_cursor() || self.source.saved().is_some();
-        end.report(self.selected, failures, client.last_event_id(), cursor)
+        let last_event_id = client.last_event_id().filter(|_| !self.interrupted);
+        end.report(self.selected, failures, last_event_id, cursor)
     }
 
     fn asked(&self) -> explain::Asked<'_> {

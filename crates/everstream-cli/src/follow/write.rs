@@ -57,6 +57,7 @@ impl Follower<'_> {
                 // A program may run forever.
                 () = self.stop.close_when_requested() => {
                     drop(results);
+                    self.interrupted = true;
                     return Err(self.over());
                 }
             };
