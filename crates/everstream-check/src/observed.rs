@@ -1,9 +1,12 @@
 //! What was observed: plain facts, without a verdict.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use everstream::Headers;
+use everstream_http::policy;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 /// Everything that was observed. `None`: it wasn't asked for, or didn't arrive.
 #[derive(Debug, Default)]
@@ -74,6 +77,9 @@ pub(crate) struct Response {
     pub(crate) readable: bool,
     /// From the request to the headers.
     pub(crate) after: Duration,
+    /// How old the headers were when they arrived, in seconds: the clock of this machine minus their
+    /// `Date`. The clocks may differ, so only two such ages can be compared.
+    pub(crate) age: Option<f64>,
 }
 
 impl Response {
@@ -83,14 +89,36 @@ impl Response {
 
     /// Whether there is a stream to look at (WHATWG HTML, section 9.2.3).
     pub(crate) fn is_stream(&self) -> bool {
-        self.status == 200 && self.readable && is_event_stream(self.header("content-type"))
+        self.status == 200 && self.readable && is_event_stream(&self.content_types())
+    }
+
+    /// Each `Content-Type`; there should be one.
+    pub(crate) fn content_types(&self) -> Vec<&str> {
+        self.headers.get_all("content-type").collect()
+    }
+
+    /// How much older the headers were than those of this response: the time for which something held
+    /// them back. `None`: there is no `Date`.
+    pub(crate) fn held_longer_than(&self, other: &Response) -> Option<f64> {
+        Some(self.age? - other.age?)
     }
 }
 
-/// Whether the type is that of an event stream. Parameters and case don't matter.
-pub(crate) fn is_event_stream(content_type: Option<&str>) -> bool {
-    let essence = content_type.and_then(|value| value.split(';').next());
-    essence.is_some_and(|it| it.trim().eq_ignore_ascii_case("text/event-stream"))
+/// Whether a response with these types is an event stream: the rule of clients.
+pub(crate) fn is_event_stream(content_types: &[impl AsRef<str>]) -> bool {
+    let values = content_types.iter().map(AsRef::as_ref);
+    let values = values.filter_map(|value| HeaderValue::from_str(value).ok());
+    let headers: HeaderMap = values.map(|value| (CONTENT_TYPE, value)).collect();
+    policy::is_event_stream(&headers)
+}
+
+/// See [`Response::age`].
+pub(crate) fn age(headers: &Headers, now: SystemTime) -> Option<f64> {
+    let date = httpdate::parse_http_date(headers.get("date")?).ok()?;
+    Some(match now.duration_since(date) {
+        Ok(age) => age.as_secs_f64(),
+        Err(error) => -error.duration().as_secs_f64(),
+    })
 }
 
 /// Why there is no response.
@@ -123,7 +151,9 @@ pub(crate) struct Answer {
     /// From the request to the headers, or to the error.
     pub(crate) after: Duration,
     pub(crate) status: u16,
-    pub(crate) content_type: Option<String>,
+    pub(crate) content_types: Vec<String>,
+    /// `Retry-After`.
+    pub(crate) retry_after: Option<Duration>,
     pub(crate) coding: Option<String>,
     /// From the response's headers to its first event.
     pub(crate) first_event: Option<Duration>,
@@ -265,17 +295,19 @@ impl Answer {
         (self.silent || self.coding.is_some()) && late > LATE && late > plain.saturating_mul(3)
     }
 
+    /// Whether the server limits how often clients connect.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.status == 429
+    }
+
     /// What the response is instead of a stream.
     pub(crate) fn refusal(&self) -> Option<String> {
         if let Some(error) = &self.error {
             Some(error.clone())
         } else if self.status != 200 {
             Some(format!("status {}", self.status))
-        } else if !is_event_stream(self.content_type.as_deref()) {
-            Some(format!(
-                "content type {:?}",
-                self.content_type.as_deref().unwrap_or("")
-            ))
+        } else if !is_event_stream(&self.content_types) {
+            Some(format!("content type {:?}", self.content_types.join(", ")))
         } else {
             None
         }

@@ -13,6 +13,7 @@ use crate::exec::ExecArgs;
 #[cfg(feature = "jq")]
 use crate::jq;
 use crate::man::ManArgs;
+use crate::misuse;
 use crate::output::OutputArgs;
 use crate::reconnect::ReconnectArgs;
 use crate::record::RecordArgs;
@@ -78,21 +79,15 @@ pub(crate) fn parse(
 ) -> Result<Command, EarlyExit> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     usage::before_parsing(&args)?;
-    let headers = takes_headers(args.get(1));
-    let matches = match definition().try_get_matches_from(&args) {
-        Err(error) if headers => {
-            if let Some(problem) = usage::common_mistake(&error, &args) {
-                return Err(EarlyExit::Problem(problem));
-            }
-            let error = curl::explain(error, subcommand(args.get(1)));
-            return Err(without_stray_value(error, &args));
-        }
-        matches => matches?,
-    };
-    let mut command = match Cli::from_arg_matches(&matches)?.command {
-        Some(command) => command,
-        None => Command::Follow(Box::new(FollowArgs::from_arg_matches(&matches)?)),
-    };
+    let parsed = definition()
+        .try_get_matches_from(&args)
+        .and_then(|matches| {
+            Ok(match Cli::from_arg_matches(&matches)?.command {
+                Some(command) => command,
+                None => Command::Follow(Box::new(FollowArgs::from_arg_matches(&matches)?)),
+            })
+        });
+    let mut command = parsed.map_err(|error| refused(error, &args))?;
     command.resolve_aliases().map_err(EarlyExit::Problem)?;
     Ok(command)
 }
@@ -126,31 +121,43 @@ fn takes_headers(name: Option<&OsString>) -> bool {
     })
 }
 
-/// The value of an unquoted header is a stray argument to clap, and may be a secret.
-fn without_stray_value(mut error: clap::Error, args: &[OsString]) -> EarlyExit {
+/// What is wrong with the command line, or the help that it asks for.
+fn refused(error: clap::Error, args: &[OsString]) -> EarlyExit {
+    if !error.use_stderr() {
+        return EarlyExit::Shown(error);
+    }
+    let name = args.get(1);
+    let known = match takes_headers(name) {
+        true => usage::common_mistake(&error, args)
+            .or_else(|| curl::refused(&error))
+            .or_else(|| stray_value(&error, args)),
+        false => None,
+    };
+    EarlyExit::Problem(known.unwrap_or_else(|| misuse::problem(&error, &subcommand(name))))
+}
+
+/// An argument too many. It may be the value of an unquoted header, and so a secret, unless it is a URL.
+fn stray_value(error: &clap::Error, args: &[OsString]) -> Option<Problem> {
     use clap::error::{ContextKind, ContextValue};
 
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         let stray = match error.get(kind) {
             // Except options, and names from the help.
-            Some(ContextValue::String(argument)) => {
-                !argument.starts_with(['-', '<', '['])
-                    && Cli::command().find_subcommand(argument).is_none()
+            Some(ContextValue::String(argument))
+                if (kind == ContextKind::InvalidSubcommand
+                    || !argument.starts_with(['-', '<', '[']))
+                    && Cli::command().find_subcommand(argument).is_none() =>
+            {
+                argument.clone()
             }
-            _ => false,
+            _ => continue,
         };
-        if stray {
-            let second = error.get(kind).map(ToString::to_string);
-            if let Some(problem) = second.and_then(|stray| usage::second_url(&stray, args)) {
-                return EarlyExit::Problem(problem);
-            }
-            let hidden = "(not shown: it may be part of a header that needs quotes)";
-            error.insert(kind, ContextValue::String(hidden.to_owned()));
-            error.remove(ContextKind::Suggested);
-            error.remove(ContextKind::SuggestedSubcommand);
-        }
+        return Some(usage::second_url(&stray, args).unwrap_or_else(|| {
+            Problem::new("an argument too many (not shown: it may be a part of a header)")
+                .hint("write headers in quotes: -H 'NAME: VALUE'")
+        }));
     }
-    error.into()
+    None
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,8 @@
 //! `everstream URL`: prints the events of a stream as they arrive.
 
 mod ending;
+mod waiting;
+mod write;
 
 use std::future::Future;
 use std::io;
@@ -18,7 +20,7 @@ use crate::end::End;
 use crate::exec::{Jobs, LAST_TIME, Outcome};
 use crate::exit::Exit;
 use crate::explain;
-use crate::jq::{self, Jq};
+use crate::jq::Jq;
 use crate::output::{Printer, output_is_pipe};
 use crate::progress::Progress;
 use crate::report::{self, Problem};
@@ -29,6 +31,7 @@ use crate::status::Status;
 use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, Stop};
 use crate::terminal;
 use crate::until::ReachedEnd;
+use waiting::Waiting;
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
     if args.output.quiet {
@@ -47,11 +50,11 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let cursor = Cursor::open(&args.cursor)?;
     let kept = cursor.as_ref().and_then(Cursor::id);
 
-    let source = Source::of(&args.request.url)?;
+    let (source, waiting) = (Source::of(&args.request.url)?, Waiting::new());
     let mut builder = match source.saved() {
         None => {
             let http = explain::whole_if_verbose(args.request.http()?, args.output.verbose);
-            client_builder(http, &args.request, &args.reconnect)?
+            client_builder(waiting.watch(http), &args.request, &args.reconnect)?
         }
         Some(saved) => {
             if cursor.is_some() {
@@ -82,6 +85,7 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         progress: Progress::new(cursor),
         status: Status::new(args.output.has_no_status()),
         stop: Stop::default(),
+        waiting,
         last,
         received: 0,
         selected: 0,
@@ -91,6 +95,7 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         not_repeated: false,
         last_event_id: None,
         failed_last: false,
+        interrupted: false,
     };
     Ok((client, follower))
 }
@@ -105,6 +110,7 @@ struct Follower<'a> {
     progress: Progress,
     status: Option<Status>,
     stop: Stop,
+    waiting: Waiting,
     last: ReachedEnd,
     received: u64,
     selected: u64,
@@ -119,15 +125,8 @@ struct Follower<'a> {
     last_event_id: Option<String>,
     /// The program of `--jq` failed for the newest event.
     failed_last: bool,
-}
-
-/// The results of the `--jq` program for an event.
-enum Results {
-    None,
-    /// The event is done.
-    Written,
-    /// The input of a command.
-    Input(String),
+    /// The newest event wasn't finished, so the next run must not resume after it.
+    interrupted: bool,
 }
 
 /// What happened first.
@@ -167,7 +166,8 @@ impl Follower<'_> {
         let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
         // There is nothing to resume, or no need to say how.
         let cursor = self.progress.has_cursor() || self.source.saved().is_some();
-        end.report(self.selected, failures, client.last_event_id(), cursor)
+        let last_event_id = client.last_event_id().filter(|_| !self.interrupted);
+        end.report(self.selected, failures, last_event_id, cursor)
     }
 
     fn asked(&self) -> explain::Asked<'_> {
@@ -230,7 +230,11 @@ impl Follower<'_> {
     async fn follow(&mut self, client: &mut SseClient) -> Result<End, End> {
         loop {
             if let Some(status) = &mut self.status {
-                status.draw(client.silence());
+                status.draw(client.silence(), self.waiting.has_no_response());
+            }
+            if self.args.output.verbose {
+                let hangs = self.waiting.report(client.silence());
+                hangs.iter().for_each(|text| report::info(text));
             }
             if self.stop.asked().is_some() {
                 return Ok(self.over());
@@ -279,7 +283,9 @@ impl Follower<'_> {
         }
         self.progress.write().map_err(End::Cursor)?;
 
+        let waiting = self.waiting.due().filter(|_| self.args.output.verbose);
         let due = self.status.as_ref().map(Status::due);
+        let due = due.into_iter().chain(waiting).min();
         Ok(tokio::select! {
             action = client.next_action(), if reading => Step::Action(action),
             Some(outcome) = next_job(&mut self.jobs) => Step::Job(outcome),
@@ -300,6 +306,7 @@ impl Follower<'_> {
                     report::info(&lost);
                 }
                 self.connections += 1;
+                self.waiting.responded();
                 if let Some(status) = &mut self.status {
                     status.connected();
                 }
@@ -338,6 +345,7 @@ impl Follower<'_> {
 
     fn disconnected(&mut self, fault: Option<&Fault>, client: &SseClient) {
         let delay = client.next_retry_delay();
+        self.waiting.ended();
         if let Some(status) = &mut self.status {
             status.lost(delay);
         }
@@ -362,79 +370,6 @@ impl Follower<'_> {
             .map_err(End::Cursor)?;
         let enough = self.args.select.count == Some(self.selected);
         Ok(enough.then_some(End::Requested("--count")))
-    }
-
-    /// Writes the event, or passes it to a command. Returns false if the `--jq` program has no
-    /// result for it.
-    async fn write(&mut self, event: &Event, now: SystemTime) -> Result<bool, End> {
-        let input = match (&self.jq, &self.jobs) {
-            // MCP servers begin a stream with such an event.
-            (Some(_), _) if event.data().is_empty() => return Ok(false),
-            (Some(_), _) => match self.results(event).await? {
-                Results::None => return Ok(false),
-                Results::Written => return Ok(true),
-                Results::Input(input) => input,
-            },
-            (None, Some(_)) => event.data().to_owned(),
-            (None, None) => {
-                self.printer.event(event, now).map_err(End::Output)?;
-                return Ok(true);
-            }
-        };
-        if let Some(jobs) = &mut self.jobs {
-            self.progress.begin(self.received, event.last_event_id());
-            jobs.start(self.received, event, input);
-        }
-        Ok(true)
-    }
-
-    /// Runs the `--jq` program. After an error there is no input for a command.
-    async fn results(&mut self, event: &Event) -> Result<Results, End> {
-        let Some(jq) = &mut self.jq else {
-            return Ok(Results::None);
-        };
-        let (mut any, mut input) = (false, String::new());
-        let mut results = jq.run(event).await;
-        let problem = loop {
-            let result = tokio::select! {
-                result = results.next() => result,
-                // A program may run forever.
-                () = self.stop.close_when_requested() => {
-                    drop(results);
-                    return Err(self.over());
-                }
-            };
-            match result {
-                None => break None,
-                Some(Err(problem)) => break Some(problem),
-                Some(Ok(json)) if self.jobs.is_none() => {
-                    self.printer.result(&json).map_err(End::Output)?;
-                }
-                Some(Ok(json)) if input.len() + json.len() > jq::LONGEST => {
-                    break Some("its results are longer than 128 MiB in total".to_owned());
-                }
-                Some(Ok(json)) => {
-                    input += &json;
-                    input.push('\n');
-                }
-            }
-            any = true;
-        };
-        self.failed_last = problem.is_some();
-        if let Some(problem) = problem {
-            self.failures += 1;
-            let name = explain::name(event);
-            report::error(&format!("--jq failed for {name}: {problem}"), None);
-            if self.args.select.until.option().is_none() {
-                explain::hint_at_done(event);
-            }
-            return Ok(Results::Written);
-        }
-        Ok(match (any, &self.jobs) {
-            (false, _) => Results::None,
-            (true, None) => Results::Written,
-            (true, Some(_)) => Results::Input(input),
-        })
     }
 
     /// A command has ended.

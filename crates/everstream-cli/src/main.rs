@@ -2,7 +2,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `args.rs`, `usage.rs`, `typos.rs` | the command line, and corrections |
+//! | `args.rs`, `usage.rs`, `misuse.rs`, `typos.rs` | the command line, and corrections |
 //! | `follow.rs`, `follow/` | `everstream URL` |
 //! | `check/` | `everstream check`, the face of everstream-check |
 //! | `demo/` | `everstream demo` |
@@ -47,6 +47,7 @@ mod follow;
 #[cfg(feature = "jq")]
 mod jq;
 mod man;
+mod misuse;
 mod output;
 mod password;
 mod progress;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(crate) use everstream_http::message_with_cause as chain;
+use everstream_http::message_with_cause;
 
 use crate::exit::Exit;
 use crate::terminal::{colors, erase_status, take_open_line};
@@ -63,6 +63,27 @@ pub(crate) fn how_to_build(feature: &str) -> String {
         "build it with --features {feature}: \
          cargo install --git REPO everstream-cli --features {feature}"
     )
+}
+
+/// What the library's messages call a setting, and its option.
+const OPTIONS: [(&str, &str); 4] = [
+    ("(connect_timeout)", "(--connect-timeout)"),
+    ("(read_timeout)", "(--read-timeout)"),
+    ("(max_event_size)", "(--max-event-size)"),
+    ("(until)", "(--until)"),
+];
+
+/// An error and its root cause, in one line, without the system's error number.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let text = message_with_cause(error);
+    let mut text = OPTIONS.iter().fold(text, |text, (setting, option)| {
+        text.replace(setting, option)
+    });
+    if let Some(at) = text.find(" (os error ") {
+        let length = text[at..].find(')').map_or(0, |end| end + 1);
+        text.replace_range(at..at + length, "");
+    }
+    text
 }
 
 /// From now on, reports only errors.
@@ -129,6 +150,14 @@ mod tests {
     use everstream::Fault;
 
     use super::*;
+
+    #[test]
+    fn a_message_has_the_names_of_options_and_no_error_numbers() {
+        let fault = Fault::ReadTimeout(std::time::Duration::from_secs(2));
+        assert_eq!(chain(&fault), "no data received for 2s (--read-timeout)");
+        let full = io::Error::from_raw_os_error(28);
+        assert_eq!(chain(&full), "No space left on device");
+    }
 
     #[test]
     fn the_root_cause_is_named_once() {

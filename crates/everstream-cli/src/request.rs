@@ -50,7 +50,7 @@ pub(crate) struct RequestArgs {
     #[arg(
         id = "url",
         value_name = "URL",
-        help_heading = "Arguments",
+        help_heading = None::<&str>,
         required = true,
         conflicts_with = "url_option"
     )]

@@ -88,8 +88,9 @@ impl Status {
         }
     }
 
-    /// Draws it, if it is due. `silence` is the time since the last byte.
-    pub(crate) fn draw(&mut self, silence: Option<Duration>) {
+    /// Draws it, if it is due. `silence` is the time since the last byte, and `no_response` whether there
+    /// is a connection without a response.
+    pub(crate) fn draw(&mut self, silence: Option<Duration>, no_response: bool) {
         let now = Instant::now();
         if now < self.due() {
             return;
@@ -103,7 +104,7 @@ impl Status {
         {
             self.samples.pop_front();
         }
-        let text = self.text(now, silence);
+        let text = self.text(now, silence, no_response);
         self.samples.push_back((now, self.events));
         // The last column stays free: some terminals wrap when it is written.
         let columns = width(io::stderr()).unwrap_or(80).saturating_sub(1);
@@ -115,7 +116,7 @@ impl Status {
         }
     }
 
-    fn text(&self, now: Instant, silence: Option<Duration>) -> String {
+    fn text(&self, now: Instant, silence: Option<Duration>, no_response: bool) -> String {
         let plural = if self.events == 1 { "" } else { "s" };
         let mut text = format!(
             "{}  {} event{plural}  {}/s",
@@ -129,6 +130,7 @@ impl Status {
             more => _ = write!(text, "  {more} reconnects"),
         }
         _ = match self.state {
+            _ if no_response => write!(text, "  connected, no response yet"),
             State::Connecting => write!(text, "  connecting"),
             State::Connected => {
                 let silent = silence.unwrap_or_default().as_secs();
@@ -179,21 +181,33 @@ mod tests {
         let now = Instant::now();
         let mut status = Status::begin(now);
         let after = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!(status.text(now, None), "0:00  0 events  0.0/s  connecting");
+        assert_eq!(
+            status.text(now, None, false),
+            "0:00  0 events  0.0/s  connecting"
+        );
+        assert!(
+            status
+                .text(now, None, true)
+                .ends_with("connected, no response yet")
+        );
         status.connections = 1;
         status.state = State::Connected;
         status.events = 25;
         assert_eq!(
-            status.text(after(5), Some(Duration::from_millis(3900))),
+            status.text(after(5), Some(Duration::from_millis(3900)), false),
             "0:05  25 events  5.0/s  silent for 3 s"
         );
         status.connections = 3;
         status.state = State::Waiting { until: after(3700) };
         assert_eq!(
-            status.text(after(3695), None),
+            status.text(after(3695), None, false),
             "1:01:35  25 events  0.0/s  2 reconnects  no connection, retrying in 6 s"
         );
-        assert!(status.text(after(3700), None).ends_with("reconnecting"));
+        assert!(
+            status
+                .text(after(3700), None, false)
+                .ends_with("reconnecting")
+        );
     }
 
     #[test]

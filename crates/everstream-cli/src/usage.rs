@@ -49,7 +49,8 @@ Exit codes:  everstream help exit-codes
 
 /// What to print instead of running a command, and how the process ends.
 pub(crate) enum EarlyExit {
-    Clap(clap::Error),
+    /// `--help` and `--version`.
+    Shown(clap::Error),
     Problem(Problem),
     /// `everstream` alone.
     Screen,
@@ -60,7 +61,7 @@ pub(crate) enum EarlyExit {
 impl EarlyExit {
     pub(crate) fn print(self) -> Exit {
         match self {
-            EarlyExit::Clap(error) => error.exit(),
+            EarlyExit::Shown(text) => text.exit(),
             EarlyExit::Problem(problem) => problem.tell(),
             EarlyExit::Screen => {
                 eprint_all(&format!("{SCREEN}{EXAMPLES}{COMMANDS}"));
@@ -76,12 +77,6 @@ impl EarlyExit {
     }
 }
 
-impl From<clap::Error> for EarlyExit {
-    fn from(error: clap::Error) -> EarlyExit {
-        EarlyExit::Clap(error)
-    }
-}
-
 fn eprint_all(text: &str) {
     use std::io::Write;
 
@@ -94,6 +89,15 @@ pub(crate) fn before_parsing(args: &[OsString]) -> Result<(), EarlyExit> {
     match (word(1), word(2), args.len()) {
         (None, _, 0..=1) => Err(EarlyExit::Screen),
         (Some("help"), Some("exit-codes"), 3) => Err(EarlyExit::ExitCodes),
+        (Some("help"), Some(name), 3)
+            if !name.starts_with('-') && name != "help" && !args::is_command(name) =>
+        {
+            let unknown = unknown_command(name).unwrap_or_else(|| {
+                Problem::new(format!("unknown command {name}"))
+                    .hint("everstream --help lists the commands")
+            });
+            Err(EarlyExit::Problem(unknown))
+        }
         (Some(first), ..) => no_command(first).map_or(Ok(()), |it| Err(EarlyExit::Problem(it))),
         _ => Ok(()),
     }
@@ -108,16 +112,26 @@ fn no_command(first: &str) -> Option<Problem> {
     if args::is_command(first) || Path::new(first).exists() {
         return None;
     }
-    let names = args::names();
-    let closest = names.iter().map(|name| (distance(first, name), name)).min();
-    Some(match closest {
-        Some((1..=2, name)) => {
-            Problem::new(format!("unknown command {first}")).hint(format!("did you mean {name}?"))
-        }
-        _ => Problem::new(format!("{first} isn't a command, a file or a URL")).hint(format!(
+    Some(unknown_command(first).unwrap_or_else(|| {
+        Problem::new(format!("{first} isn't a command, a file or a URL")).hint(format!(
             "everstream --help lists the commands; a stream has a URL, such as http://{first}/"
-        )),
-    })
+        ))
+    }))
+}
+
+/// A misspelled command.
+fn unknown_command(word: &str) -> Option<Problem> {
+    let names = args::names();
+    match names
+        .iter()
+        .map(|name| (distance(word, name), name))
+        .min()?
+    {
+        (1..=2, name) => Some(
+            Problem::new(format!("unknown command {word}")).hint(format!("did you mean {name}?")),
+        ),
+        _ => None,
+    }
 }
 
 /// A URL that became a part of the command of `--exec`, and jq's `-r`.

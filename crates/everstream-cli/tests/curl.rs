@@ -1,6 +1,7 @@
 //! Every option of curl has the same effect, or none, or is refused with a hint.
 //!
-//! `data/curl-help-all.txt` is what `curl --help all` of 7.88.1 writes. `docs/curl.md` is generated from the
+//! `data/curl-help-all.txt` is what `curl --help all` of 7.88.1 writes, and `data/curl-options.txt` has the
+//! options in the manual of 8.23.0, with `<v>` for a value. `docs/curl.md` is generated from the
 //! table: `UPDATE_DOCS=1 cargo test -p everstream-cli --test all -- curl::` writes it.
 
 use std::collections::BTreeSet;
@@ -14,6 +15,8 @@ use table::{CurlOption, OPTIONS, Use};
 
 #[path = "../src/curl/table.rs"]
 mod table;
+
+const NEW: &str = include_str!("data/curl-options.txt");
 
 const HELP: &str = include_str!("data/curl-help-all.txt");
 
@@ -37,6 +40,11 @@ fn every_option_of_curl_is_in_the_table() {
         let value = rest.starts_with(['<', '[']) && names != "-h, --help";
         let expected = format!("{names}{}", if value { " <v>" } else { "" });
         assert!(lines.contains(&*expected), "{expected}");
+    }
+    for line in NEW.lines() {
+        // Since 8.10 this is the name of --include.
+        let line = line.strip_prefix("-i, ").unwrap_or(line);
+        assert!(lines.contains(line), "{line}");
     }
 }
 
@@ -196,6 +204,7 @@ fn options_with_the_same_effect_change_the_request_as_in_curl() {
         "--help",
         "--version",
         "--include",
+        "--show-headers",
         "--max-time",
         "--output",
         "--url",
@@ -293,6 +302,8 @@ fn include_writes_the_status_and_headers() {
         raw.contains("x-one: 1\n") && raw.ends_with("\n\ndata: a\n\n"),
         "{raw}"
     );
+    let args = [&*url, "--show-headers", "--format", "raw", "--count", "1"];
+    assert_eq!(everstream(args).output().unwrap().stdout, raw.as_bytes());
     let json = written("json");
     let first = json.lines().next().unwrap();
     let first: serde_json::Value = serde_json::from_str(first).unwrap();
@@ -364,8 +375,8 @@ fn only_a_close_option_is_suggested() {
             "{stderr}"
         );
         match meant {
-            Some(meant) => assert!(stderr.contains(&format!("exists: '{meant}'")), "{stderr}"),
-            None => assert!(!stderr.contains("tip:"), "{stderr}"),
+            Some(meant) => assert!(stderr.contains(&format!("mean {meant}?")), "{stderr}"),
+            None => assert!(!stderr.contains("did you mean"), "{stderr}"),
         }
     }
 }
@@ -375,7 +386,7 @@ fn the_page_is_generated_from_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/curl.md");
     let mut page = String::from(
         "# curl's options\n\n\
-         Every option of curl (8.17) is listed here; no option has another meaning. This page is generated.\n\n\
+         Every option of curl (8.23) is listed here; no option has another meaning. This page is generated.\n\n\
          ## The same effect\n\n",
     );
     let (same, different): (Vec<_>, Vec<_>) =

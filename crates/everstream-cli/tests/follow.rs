@@ -233,6 +233,7 @@ fn an_event_beyond_max_event_size_ends_it() {
     let (code, stderr) = Running::follow([&*url, "--max-event-size", "1k"]).end();
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("limit of 1024 bytes"), "{stderr}");
+    assert!(stderr.contains("bytes (--max-event-size)\n"), "{stderr}");
     let hint = "hint: check that the URL serves an event stream; --max-event-size accepts larger";
     assert!(stderr.contains(hint), "{stderr}");
     let args = [&*url, "--max-event-size", "1M", "--count", "1"];
@@ -243,4 +244,38 @@ fn an_event_beyond_max_event_size_ends_it() {
         stderr.contains("isn't one of the units k, M, G"),
         "{stderr}"
     );
+}
+
+#[test]
+fn verbose_says_what_a_slow_attempt_waits_for() {
+    let server = Server::start();
+    server.otherwise_with(|request| match request.path() {
+        "/silent" => Reply::raw("").stall(),
+        _ => Reply::stream().stall(),
+    });
+    // It accepts connections, and never answers the handshake.
+    let no_tls = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let no_tls = format!("https://{}/", no_tls.local_addr().unwrap());
+    let cases = [
+        (no_tls, "everstream: still connecting after "),
+        (
+            server.url("/silent"),
+            "everstream: connected, but no response after ",
+        ),
+        (
+            server.url("/empty"),
+            "everstream: the response has no data after ",
+        ),
+    ];
+    let verbose = cases.map(|(url, text)| (Running::follow([&*url, "-v"]), text));
+    let silent = server.url("/silent");
+    let other = Running::follow([&*silent]);
+    for (running, text) in &verbose {
+        let lines = running.err.wait_for_text(text);
+        let told = lines.iter().filter(|line| line.starts_with(text)).count();
+        assert_eq!(told, 1, "{lines:#?}");
+    }
+    other.signal("TERM");
+    let (_, stderr) = other.end();
+    assert!(!stderr.contains("no response"), "{stderr}");
 }

@@ -168,6 +168,21 @@ fn duration_ends_an_endless_jq_program() {
     }
 }
 
+/// Bug: the last message suggested to resume after the event whose program was interrupted.
+#[test]
+fn an_interrupted_jq_program_leaves_no_id_to_resume_after() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event_with_id("7", "2").stall());
+    let args = ["--duration", "300ms", "--jq", "def f: f; f"];
+    let (code, _, stderr) = run(&server, &args);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stderr.ends_with("stopped by --duration after 0 events\n")
+            || stderr.ends_with("stopped by --duration after 0 events"),
+        "{stderr}"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn the_jq_process_always_ends_with_the_command() {

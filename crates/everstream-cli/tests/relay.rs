@@ -231,3 +231,21 @@ fn max_time_is_refused_with_an_alternative() {
     assert!(told.contains("relay doesn't support --max-time"), "{told}");
     assert!(told.contains("timeout 60 everstream relay"), "{told}");
 }
+
+/// Such as a container image without the package.
+#[cfg(feature = "relay-postgres")]
+#[test]
+fn missing_ca_certificates_are_named() {
+    let server = feed();
+    let url = "postgres://127.0.0.1:1/db?table=log&feed=log&sslmode=require";
+    let mut command = everstream(["relay", &server.url("/"), url, "--check"]);
+    command.env("SSL_CERT_FILE", "/no/such/file");
+    command.env("SSL_CERT_DIR", "/no/such/dir");
+    let (code, stderr) = Running::start(command).end();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("no CA certificates: install them (the package ca-certificates)"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("sslrootcert"), "{stderr}");
+}

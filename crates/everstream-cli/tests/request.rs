@@ -83,6 +83,9 @@ fn headers_are_read_from_a_file() {
     let file = folder.file("bad", "X-One: 1\nsecret\n");
     let stderr = refused(&["-H", &format!("@{}", file.display())]);
     assert!(stderr.contains("line 2 of"), "{stderr}");
+    let nul = folder.file("nul", "X-One: a\0b\n");
+    let told = refused(&["-H", &format!("@{}", nul.display())]);
+    assert!(told.contains("control characters in its value"), "{told}");
     assert!(!stderr.contains("secret"), "{stderr}");
 }
 

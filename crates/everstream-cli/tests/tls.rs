@@ -3,7 +3,7 @@
 use everstream_testing::{Reply, Server};
 
 use crate::certs::{Authority, Validity};
-use crate::common::{Folder, Running};
+use crate::common::{Folder, Running, everstream};
 use crate::tls_server::TlsServer;
 
 fn gone() -> Server {
@@ -36,6 +36,30 @@ fn cacert_trusts_an_unknown_authority() {
     assert_eq!(code, 4, "{stderr}");
     assert_eq!(follow(&tls, &["-k"]).0, 4);
     assert_eq!(server.request_count(), 2);
+}
+
+/// Such as a container image without the package.
+#[test]
+fn missing_ca_certificates_have_a_hint_that_helps() {
+    let (server, authority, folder) = (gone(), Authority::new(), Folder::new("no-ca"));
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let follow = |options: &[&str]| {
+        let url = tls.url("/");
+        let mut command = everstream([&*url].into_iter().chain(options.iter().copied()));
+        command.env("SSL_CERT_FILE", "/no/such/file");
+        command.env("SSL_CERT_DIR", "/no/such/dir");
+        Running::start(command).end()
+    };
+    let (code, stderr) = follow(&[]);
+    assert_eq!(code, 1, "{stderr}");
+    let expected = "everstream: error: gave up: this system has no CA certificates to verify the server with\n\
+                    everstream: hint: install them (the package ca-certificates), set SSL_CERT_FILE, or \
+                    use --cacert FILE";
+    assert_eq!(stderr, expected);
+    let ca = folder.file("ca.pem", &authority.pem());
+    let (code, stderr) = follow(&["--cacert", ca.to_str().unwrap()]);
+    assert_eq!(code, 4, "{stderr}");
 }
 
 #[test]

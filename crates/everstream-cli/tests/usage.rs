@@ -130,6 +130,159 @@ fn refused(args: &[&str]) -> String {
 }
 
 #[test]
+fn the_help_of_a_subcommand_begins_with_its_own_options() {
+    for (subcommand, headings) in [
+        ("check", &["Examining:", "Output:"][..]),
+        ("record", &["Recording:"]),
+        ("relay", &["Relay:"]),
+    ] {
+        let output = everstream([subcommand, "--help"]).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let all: Vec<&str> = help.lines().filter(|line| line.ends_with(':')).collect();
+        let all: Vec<&str> = all.into_iter().filter(|it| !it.starts_with(' ')).collect();
+        let expected = ["Arguments:", "Options:"].iter().chain(headings);
+        let expected: Vec<&str> = expected.copied().collect();
+        assert_eq!(all[..expected.len()], expected, "{subcommand}: {all:?}");
+        assert_eq!(all[expected.len()], "Request (options as in curl):");
+    }
+}
+
+/// Whether clap found it or the command itself.
+#[test]
+fn every_usage_error_is_one_line_with_one_hint() {
+    let a = "http://localhost:1/";
+    let cases: &[(&[&str], &str, &str)] = &[
+        (
+            &[a, "--cuont", "1"],
+            "unexpected argument '--cuont' found",
+            "did you mean --count?",
+        ),
+        (
+            &[a, "--nosuch"],
+            "unexpected argument '--nosuch' found",
+            "everstream --help lists its arguments and options",
+        ),
+        (
+            &["record", a, "f", "--nosuch"],
+            "unexpected argument '--nosuch' found",
+            "everstream record --help lists its arguments and options",
+        ),
+        (
+            &["serve", "--lisen", "1"],
+            "unexpected argument '--lisen' found",
+            "did you mean --listen?",
+        ),
+        (
+            &[a, "--aws-sigv4", "x"],
+            "curl's option --aws-sigv4 isn't supported",
+            "sign the request with another tool; use -H @FILE",
+        ),
+        (
+            &[a, "--count", "0"],
+            "invalid value '0' for '--count <N>': 0 is less than 1",
+            "everstream --help lists",
+        ),
+        (
+            &[a, "--count", "x"],
+            "invalid value 'x' for '--count <N>': it isn't a whole number",
+            "everstream --help lists",
+        ),
+        (
+            &[a, "--max-attempts", "0"],
+            "invalid value '0' for '--max-attempts <N>': 0 is less than 1",
+            "everstream --help lists",
+        ),
+        (
+            &[a, "-m", "1x"],
+            "invalid value '1x' for '--max-time <TIME>': \"x\" isn't one of the units ms, s, m, h, d",
+            "everstream --help lists",
+        ),
+        (
+            &[a, "--format", "jsn"],
+            "invalid value 'jsn' for '--format <FORM>'",
+            "the values are pretty, json, data, raw; did you mean json?",
+        ),
+        (
+            &[a, "--proto-default", "gopher"],
+            "invalid value 'gopher' for '--proto-default <SCHEME>'",
+            "the values are http, https",
+        ),
+        (
+            &[a, "--count"],
+            "a value is required for '--count <N>' but none was supplied",
+            "everstream --help lists",
+        ),
+        (
+            &[a, "-u", "a:b", "--bearer-env", "X"],
+            "the argument '--user <USER:PASSWORD>' cannot be used with '--bearer-env <VARIABLE>'",
+            "everstream --help lists",
+        ),
+        (
+            &["record"],
+            "missing arguments: URL, FILE",
+            "everstream record --help lists",
+        ),
+        (
+            &["check"],
+            "missing argument: URL",
+            "everstream check --help lists",
+        ),
+        (
+            &["demo", "--events", "0"],
+            "invalid value '0' for '--events <N>': 0 is not in 1..=1000000",
+            "everstream demo --help lists",
+        ),
+        (
+            &["help", "chek"],
+            "unknown command chek",
+            "did you mean check?",
+        ),
+        (
+            &["help", "nosuch"],
+            "unknown command nosuch",
+            "everstream --help lists the commands",
+        ),
+        (&["chek"], "unknown command chek", "did you mean check?"),
+        (
+            &["ftp://a/"],
+            "invalid URL \"ftp://a/\": the scheme ftp isn't http or https",
+            "a URL begins with http:// or https://",
+        ),
+        (
+            &[a, "--", "-x"],
+            "an argument too many (not shown: it may be a part of a header)",
+            "write headers in quotes: -H 'NAME: VALUE'",
+        ),
+        (
+            &[a, "stray"],
+            "an argument too many (not shown: it may be a part of a header)",
+            "write headers in quotes: -H 'NAME: VALUE'",
+        ),
+    ];
+    for (args, error, hint) in cases {
+        let output = everstream(args.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        let lines: Vec<&str> = told.lines().collect();
+        let [first, second] = lines[..] else {
+            panic!("{args:?}: {told}");
+        };
+        assert_eq!(first, format!("everstream: error: {error}"), "{args:?}");
+        let expected = format!("everstream: hint: {hint}");
+        assert!(second.starts_with(&expected), "{args:?}: {told}");
+    }
+}
+
+/// An argument with control characters doesn't reach the terminal.
+#[test]
+fn a_usage_error_is_safe_to_print() {
+    let stderr = refused(&["http://localhost:1/", "--\x1b[31m\n\nx"]);
+    assert!(!stderr.contains('\x1b'), "{stderr:?}");
+    assert_eq!(stderr.lines().count(), 2, "{stderr:?}");
+}
+
+#[test]
 fn a_misspelled_command_has_a_suggestion() {
     for (word, command) in [
         ("chek", "check"),

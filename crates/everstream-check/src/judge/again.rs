@@ -1,7 +1,7 @@
 //! Reconnecting and resuming.
 
 use super::buffering::{TOGETHER, held_back};
-use super::{Judged, fail, pass, skip, warn};
+use super::{Judged, Verdict, fail, pass, skip, warn};
 use crate::observed::{Answer, Observed, Response, Resume, Stream};
 use crate::text::{count, seconds};
 
@@ -70,6 +70,25 @@ fn pending(what: &str, answer: &Answer) -> Option<Judged> {
     answer.silent.then(|| skip(text))
 }
 
+/// What to do about a limit of connections.
+const LIMIT: &str =
+    "Allow each client several connections per minute, and check again without the limit.";
+
+const LIMITS: &str = "RFC 6585, section 4; WHATWG HTML, section 9.2.3";
+
+/// A limit of connections, which doesn't answer the question.
+fn limited(what: &str, answer: &Answer) -> Option<Verdict> {
+    let shown = match (&answer.first_try, answer.retry_after) {
+        (Some(_), _) => format!("{what}status 429, also {} later", seconds(answer.delay)),
+        (None, Some(wait)) => format!(
+            "{what}status 429; Retry-After asks for {}, longer than this check waits",
+            seconds(wait)
+        ),
+        (None, None) => format!("{what}status 429"),
+    };
+    answer.is_limited().then(|| warn(shown))
+}
+
 /// Why there was no second request.
 pub(crate) fn not_repeated(o: &Observed, response: &Response) -> Judged {
     skip(match (response.repeatable, &o.cut) {
@@ -115,6 +134,15 @@ fn resumed(ids: &[&str], resume: &Resume) -> Judged {
     let next = ids.get(resume.after + 1).copied();
     if let Some(pending) = pending(&format!("after {after:?}: "), &resume.answer) {
         return pending;
+    }
+    if let Some(limited) = limited(&format!("after {after:?}: "), &resume.answer) {
+        return limited.named("resuming wasn't checked").advise(
+            "The server limits how often clients connect, and this check connects more often than they \
+             do. But a client that reconnects several times can reach the limit too, and EventSource \
+             stops permanently at 429.",
+            LIMIT,
+            LIMITS,
+        );
     }
     if let Some(refusal) = resume.answer.refusal() {
         return fail(format!("after {after:?}: {refusal}")).advise(
@@ -206,6 +234,14 @@ pub(crate) fn unknown_id(o: &Observed) -> Judged {
     };
     if let Some(pending) = pending("", answer) {
         return pending;
+    }
+    if let Some(limited) = limited("", answer) {
+        return limited.named("unknown ids weren't checked").advise(
+            "The server limits how often clients connect, and this check connects more often than they \
+             do.",
+            LIMIT,
+            LIMITS,
+        );
     }
     // If new clients get the error too, the id isn't the reason.
     let error = answer.error_event.as_ref();

@@ -66,12 +66,30 @@ pub(crate) fn held_back(o: &Observed) -> Option<Duration> {
 
 /// Whether HEAD, if it was answered, was so much faster that a proxy held back the stream.
 pub(crate) fn is_held_back(response: &Response, stream: &Stream, head: Option<&Response>) -> bool {
-    let fast = head.is_some_and(|it| it.after.saturating_mul(TIMES) < response.after);
-    fast && may_be_held_back(response, stream)
+    let fast = |it: &Response| it.after.saturating_mul(TIMES) < response.after;
+    head.is_some_and(|it| fast(it) && !is_written_late(response, it))
+        && may_be_held_back(response, stream)
 }
 
-/// What arrived together with late headers, if anything did.
-pub(crate) fn together(response: &Response, stream: &Stream) -> Option<&'static str> {
+/// Whether the headers are as new as those of HEAD, by their `Date`: then the server was slow, and nothing
+/// held them back.
+fn is_written_late(response: &Response, head: &Response) -> bool {
+    let held = response.held_longer_than(head);
+    held.is_some_and(|held| held < response.after.as_secs_f64() / 2.0)
+}
+
+/// Whether it is certain that late headers are the server's.
+fn is_slow_itself(o: &Observed) -> bool {
+    let pair = o.response.as_ref().zip(o.head.as_ref());
+    pair.is_some_and(|(response, head)| is_written_late(response, head))
+}
+
+/// What arrived together with late headers, if anything did, and if something may have held it back.
+pub(crate) fn together(o: &Observed) -> Option<&'static str> {
+    let (response, stream) = (o.response.as_ref()?, o.stream.as_ref()?);
+    if is_slow_itself(o) {
+        return None;
+    }
     let first = stream.reads.first().is_some_and(|it| it.at < TOGETHER);
     if response.after > SLOW && first {
         return Some("headers and first bytes arrived together");
@@ -84,7 +102,7 @@ pub(crate) fn together(response: &Response, stream: &Stream) -> Option<&'static 
 pub(crate) fn all_at_once(o: &Observed) -> Option<&'static str> {
     let (response, stream) = (o.response.as_ref()?, o.stream.as_ref()?);
     let one_burst = stream.reads.last().is_none_or(|it| it.at < AT_ONCE);
-    together(response, stream).filter(|_| one_burst && !traces(response).is_empty())
+    together(o).filter(|_| one_burst && !traces(response).is_empty())
 }
 
 pub(crate) fn proxy_buffering(o: &Observed) -> Judged {

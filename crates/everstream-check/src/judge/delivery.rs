@@ -24,6 +24,17 @@ const BREATH: Duration = Duration::from_millis(100);
 pub(crate) fn compression(o: &Observed) -> Judged {
     let response = o.answered()?;
     if let Some(coding) = response.header("content-encoding") {
+        if response.status == 200 && !response.readable {
+            return fail(format!(
+                "Content-Encoding: {coding} can't be decoded, and the request accepts only identity"
+            ))
+            .named("undecodable content coding")
+            .advise(
+                "Clients that can't decode it get no events.",
+                "Don't compress text/event-stream, or respect Accept-Encoding.",
+                "RFC 9110, sections 8.4 and 12.5.3",
+            );
+        }
         if !coding.eq_ignore_ascii_case("identity") {
             return warn(format!(
                 "Content-Encoding: {coding}, although the request accepts only identity"
@@ -106,7 +117,7 @@ pub(crate) fn first_event(o: &Observed) -> Judged {
         Some(event) => format!("{headers}, first event {} later", seconds(event)),
         None => format!("{headers}, {}", no_event(stream)),
     };
-    if let Some(what) = together(response, stream) {
+    if let Some(what) = together(o) {
         let shown = format!("{shown}: {what}");
         if held_back(o).is_some() || all_at_once(o).is_some() {
             return skip(format!("{shown} (see proxy-buffering)"));

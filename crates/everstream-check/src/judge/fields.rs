@@ -9,10 +9,13 @@ use crate::text::count;
 /// The longest line that common readers accept: Python's asyncio, Go's bufio.Scanner.
 const LONG_LINE: u64 = 64 << 10;
 
-const LARGE_EVENT: usize = 1 << 20;
+const LARGE_EVENT: u64 = 1 << 20;
 
 /// Beyond this, users notice a dropped connection.
 const LONG_RETRY: u64 = 5 * 60 * 1000;
+
+/// The longest time of a timer in JavaScript.
+const LONGEST_TIMER: u64 = (1 << 31) - 1;
 
 /// Below this, all clients hit a restarting server at the same time.
 const SHORT_RETRY: u64 = 100;
@@ -39,11 +42,20 @@ pub(crate) fn retry(o: &Observed) -> Judged {
         );
     }
     let values: Vec<String> = stream.retries.iter().map(u64::to_string).collect();
-    let shown = format!("retry: {} ms", values.join(", then "));
+    let mut shown = format!("retry: {} ms", values.join(", then "));
+    if stream.retries == [u64::MAX] {
+        shown += " or more";
+    }
     match &stream.retries[..] {
         [] => skip("no retry: clients use their own default, a few seconds in browsers"),
         [value] if *value < SHORT_RETRY => warn(shown).advise(
             "When the server restarts, all clients reconnect at once, again and again.",
+            "Send a few seconds, such as retry: 5000.",
+            SOURCE,
+        ),
+        [value] if *value > LONGEST_TIMER => warn(shown).advise(
+            "Timers in JavaScript overflow at 2147483648 ms, and fire at once: such clients reconnect \
+             without a pause. Others receive no events for weeks after a dropped connection.",
             "Send a few seconds, such as retry: 5000.",
             SOURCE,
         ),
@@ -209,10 +221,11 @@ pub(crate) fn data(o: &Observed) -> Judged {
         return skip("no event");
     }
     if almost > 0 {
-        let shown = format!(
-            "{almost} of {} starts like JSON but isn't valid",
-            count(all, "event")
-        );
+        let verbs = match almost {
+            1 => "starts like JSON but isn't",
+            _ => "start like JSON but aren't",
+        };
+        let shown = format!("{almost} of {} {verbs} valid", count(all, "event"));
         return warn(shown).advise(
             "A line ending inside the data ends the field, and what follows without data: is lost.",
             "Write JSON on one line, or start each of its lines with data:.",
@@ -230,15 +243,19 @@ pub(crate) fn sizes(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     let mut sizes: Vec<usize> = stream.events.iter().map(|event| event.size).collect();
     sizes.sort_unstable();
-    if sizes.is_empty() && stream.oversize == 0 {
+    if sizes.is_empty() && stream.oversize == 0 && stream.longest_line <= LONG_LINE {
         return skip("no event");
     }
     let median = sizes.get(sizes.len() / 2).copied().unwrap_or_default();
     let largest = sizes.last().copied().unwrap_or_default();
-    let shown = format!(
-        "data: median {median} bytes, maximum {largest}; longest line: {} bytes",
-        stream.longest_line
-    );
+    let data = match sizes.is_empty() {
+        true => "no complete event of up to 8 MiB".to_owned(),
+        false => format!("data: median {median} bytes, maximum {largest}"),
+    };
+    let shown = format!("{data}; longest line: {} bytes", stream.longest_line);
+    let largest = u64::try_from(largest).unwrap_or(u64::MAX);
+    // The event of the longest line may be incomplete.
+    let largest = largest.max(stream.longest_line);
     if stream.oversize > 0 || largest > LARGE_EVENT {
         let shown = match stream.oversize {
             0 => shown,

@@ -85,10 +85,11 @@ pub(crate) fn fields(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if let Some(line) = &stream.stray_line {
         let stray = count(stream.stray_lines, "line");
-        return fail(format!(
-            "{stray} that isn't a field, starting with {line:?}"
-        ))
-        .advise(
+        let are_not = match stream.stray_lines {
+            0 | 1 => "isn't a field",
+            _ => "aren't fields",
+        };
+        return fail(format!("{stray} that {are_not}, starting with {line:?}")).advise(
             "Clients ignore such a line, so its content is lost.",
             "Start each line of the data with data: (in lower case, with nothing before it).",
             SOURCE,

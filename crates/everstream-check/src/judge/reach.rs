@@ -153,9 +153,26 @@ pub(crate) fn content_type(o: &Observed) -> Judged {
     if response.status != 200 {
         return skip("the response is an error");
     }
-    let value = response.header("content-type");
-    let shown = value.unwrap_or("no Content-Type");
-    if is_event_stream(value) {
+    let types = response.content_types();
+    let shown = match &types[..] {
+        [] => "no Content-Type".to_owned(),
+        [one] => (*one).to_owned(),
+        several => format!(
+            "{} Content-Type headers: {}",
+            several.len(),
+            several.join(", ")
+        ),
+    };
+    let is_stream = is_event_stream(&types);
+    if is_stream && types.len() > 1 {
+        return warn(shown).named("several content types").advise(
+            "Browsers use the last valid one; other clients and proxies use the first, or refuse the \
+             response.",
+            "Send one: Content-Type: text/event-stream.",
+            "Fetch, extract a MIME type; RFC 9110, section 8.3",
+        );
+    }
+    if is_stream {
         return pass(shown);
     }
     fail(shown).advise(
@@ -167,8 +184,11 @@ pub(crate) fn content_type(o: &Observed) -> Judged {
 
 pub(crate) fn charset(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
-    let parameters = response
-        .header("content-type")
+    let types = response.content_types();
+    // Of several, the last one counts.
+    let parameters = types
+        .last()
+        .copied()
         .unwrap_or_default()
         .split(';')
         .skip(1)

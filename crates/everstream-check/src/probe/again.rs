@@ -1,10 +1,11 @@
 //! The connections after the first one.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use everstream::Fault;
 use everstream_http::message_with_cause;
+use everstream_http::policy::parse_retry_after;
 
 use super::{PATIENCE, Prober, Question};
 use crate::anatomy::Anatomy;
@@ -16,6 +17,9 @@ const DELAY: Duration = Duration::from_secs(1);
 
 /// The longest wait, even if the server asks for more.
 const MAX_DELAY: Duration = Duration::from_secs(3);
+
+/// The longest wait that a server can ask for with `Retry-After`.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// How long to wait for an event that reports an unknown id.
 const ERROR_EVENT: Duration = Duration::from_secs(1);
@@ -75,14 +79,17 @@ impl Prober<'_> {
         observed.second = self.again(gzip, observed, event).await;
         if let Some(first) = observed.second.as_ref().and_then(second_try) {
             delay = delay.saturating_mul(2).min(MAX_DELAY);
+            let asked = observed.second.as_ref().and_then(|it| it.retry_after);
+            let wait = asked.filter(|wait| self.has_time_for(*wait));
+            let wait = wait.unwrap_or_default().max(delay);
             let again = Again {
-                delay,
+                delay: wait,
                 what: "a second time, because the server refused",
                 ..gzip
             };
             observed.second = self.again(again, observed, event).await;
             if let Some(second) = &mut observed.second {
-                (second.first_try, second.delay) = (Some(first), delay);
+                (second.first_try, second.delay) = (Some(first), wait);
             }
         }
         let gzip = Again {
@@ -115,7 +122,7 @@ impl Prober<'_> {
                 ..plainly
             };
             let answer = self
-                .again(from, observed, |it| {
+                .again_within_limits(from, observed, |it| {
                     let first = it.events().iter().find_map(|event| event.id.as_deref());
                     first.is_some_and(|first| next.is_none_or(|next| next == first))
                         || it.events().len() >= all
@@ -133,8 +140,36 @@ impl Prober<'_> {
             };
             // After an error it is worth waiting to see whether the stream ends.
             let enough = |it: &Anatomy| event(it) && !it.reports_error();
-            observed.unknown_id = self.again(unknown, observed, enough).await;
+            observed.unknown_id = self.again_within_limits(unknown, observed, enough).await;
         }
+    }
+
+    /// A further connection, and a second try if the server limits how often clients connect: this check
+    /// connects more often than they do.
+    async fn again_within_limits(
+        &self,
+        again: Again<'_>,
+        observed: &mut Observed,
+        enough: impl Fn(&Anatomy) -> bool,
+    ) -> Option<Answer> {
+        let first = self.again(again, observed, &enough).await?;
+        let delay = first.retry_after.unwrap_or(MAX_DELAY);
+        if !first.is_limited() || !self.has_time_for(delay) {
+            return Some(first);
+        }
+        let later = Again {
+            delay,
+            what: "a second time, because the server limits requests",
+            ..again
+        };
+        let mut second = self.again(later, observed, enough).await?;
+        (second.first_try, second.delay) = (first.refusal(), delay);
+        Some(second)
+    }
+
+    fn has_time_for(&self, wait: Duration) -> bool {
+        let end = Instant::now() + wait.min(MAX_RETRY_AFTER);
+        wait <= MAX_RETRY_AFTER && self.deadline.is_none_or(|deadline| end < deadline)
     }
 
     /// Both requests of the comparison, a second time.
@@ -191,7 +226,14 @@ impl Prober<'_> {
         let mut answer = Answer {
             after: about.after,
             status: about.status,
-            content_type: about.header("content-type").map(str::to_owned),
+            content_types: about
+                .content_types()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            retry_after: about
+                .header("retry-after")
+                .and_then(|value| parse_retry_after(value, SystemTime::now())),
             coding: about.header("content-encoding").map(str::to_owned),
             ..Answer::default()
         };

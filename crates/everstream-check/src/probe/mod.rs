@@ -6,9 +6,9 @@
 //! 4. the stream after an id that the server never sent, if there are ids
 //! 5. the preflight that a browser would send before this request, if it would send one
 //!
-//! And up to four more if something is wrong: the first one without `Origin` if it was refused, HEAD if no
-//! headers arrive or only with the break of the connection, a second try of the second one, and the stream without and with gzip to repeat a
-//! comparison.
+//! And up to six more if something is wrong: the first one without `Origin` if it was refused, HEAD if no
+//! headers arrive or only with the break of the connection, a second try of the second one, the stream
+//! without and with gzip to repeat a comparison, and a second try of 3 and 4 after status 429.
 //!
 //! A request that isn't safe (RFC 9110, section 9.2.1) is sent once only.
 
@@ -18,7 +18,7 @@ mod preflight;
 mod watch;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use everstream::{ConnectRequest, Connection, Fault, Http, RedactedUrl, Redirect as Hop};
 use everstream_http::{message_with_cause, policy::withheld_message};
@@ -26,7 +26,7 @@ use tokio::sync::watch as channel;
 
 use crate::anatomy::Anatomy;
 use crate::judge::{is_held_back, may_be_held_back};
-use crate::observed::{End, Observed, Redirect, Response, Trouble, TroubleKind};
+use crate::observed::{self, End, Observed, Redirect, Response, Trouble, TroubleKind};
 use crate::options::{Options, Progress};
 use crate::text::seconds;
 use origin::{is_loopback, is_same_origin, origin};
@@ -312,6 +312,7 @@ impl Prober<'_> {
 impl Reply {
     /// `after` is the time from the request to the headers.
     fn new(response: everstream::Response, after: Duration) -> Reply {
+        let now = SystemTime::now();
         let start = response.start().clone();
         let url = start.url.unwrap_or_default();
         let request = response.request_headers();
@@ -332,7 +333,9 @@ impl Reply {
                 .map(str::to_owned),
             readable: false,
             after,
+            age: None,
         };
+        facts.age = observed::age(&facts.headers, now);
         let body = response.into_body().ok();
         facts.readable = body.is_some();
         Reply {

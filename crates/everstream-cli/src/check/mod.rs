@@ -24,9 +24,6 @@ use crate::stop;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    #[command(flatten)]
-    pub(crate) request: RequestArgs,
-
     /// How long to watch the stream; Ctrl-C and SIGTERM end it earlier. Use more than a minute to see
     /// silences that proxies don't tolerate.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "20s", help_heading = "Examining")]
@@ -68,6 +65,10 @@ pub(crate) struct CheckArgs {
     /// Also show each check that passed, and why others have no result.
     #[arg(short, long, help_heading = "Output")]
     verbose: bool,
+
+    // After the options above, so that --help begins with them.
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@ mod table;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::typos::distance;
+use crate::report::Problem;
 use table::{CurlOption, OPTIONS, Use};
 
 /// The options that are accepted because the command does what they ask for anyway.
@@ -47,58 +47,14 @@ fn no_effect(option: &CurlOption) -> Arg {
         })
 }
 
-/// Improves the error of an unknown option: a hint if it is curl's, otherwise the option that was
-/// probably meant.
-pub(crate) fn explain(mut error: clap::Error, mut command: Command) -> clap::Error {
-    if error.kind() != ErrorKind::UnknownArgument {
-        return error;
-    }
-    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else {
-        return error;
+/// The hint for an option of curl that is refused.
+pub(crate) fn refused(error: &clap::Error) -> Option<Problem> {
+    let unknown = match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(unknown) if error.kind() == ErrorKind::UnknownArgument => unknown,
+        _ => return None,
     };
-    let unknown = unknown.clone();
     let named = |option: &&CurlOption| option.names().any(|name| name == unknown);
-    match OPTIONS.iter().find(named) {
-        Some(option) if option.meaning == Use::Refused => {
-            let message = format!(
-                "curl's option {unknown} isn't supported\n\n  hint: {}\n",
-                option.note
-            );
-            return clap::Error::raw(ErrorKind::UnknownArgument, message);
-        }
-        _ => {}
-    }
-    // clap's suggestions are too far-fetched.
-    error.remove(ContextKind::SuggestedArg);
-    error.remove(ContextKind::Suggested);
-    let usage = command.render_usage();
-    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
-    if let Some(meant) = meant(&unknown, &command) {
-        error.insert(ContextKind::SuggestedArg, ContextValue::String(meant));
-    }
-    error
-}
-
-/// The only option that differs by one or two typos.
-fn meant(unknown: &str, command: &Command) -> Option<String> {
-    let unknown = unknown.strip_prefix("--")?;
-    let max_distance = match unknown.len() {
-        0..4 => return None,
-        4..8 => 1,
-        _ => 2,
-    };
-    let names = command
-        .get_arguments()
-        .filter_map(Arg::get_long_and_visible_aliases);
-    let mut near: Vec<(usize, &str)> = names
-        .flatten()
-        .map(|name| (distance(unknown, name), name))
-        .filter(|(distance, _)| *distance <= max_distance)
-        .collect();
-    near.sort_unstable();
-    match near[..] {
-        [(_, name)] => Some(format!("--{name}")),
-        [(first, name), (second, _), ..] if first < second => Some(format!("--{name}")),
-        _ => None,
-    }
+    let option = OPTIONS.iter().find(named)?;
+    let what = format!("curl's option {unknown} isn't supported");
+    (option.meaning == Use::Refused).then(|| Problem::new(what).hint(option.note))
 }

@@ -1,4 +1,4 @@
-//! Every option of curl up to version 8.17, and what it does here, in the order of
+//! Every option of curl up to version 8.23, and what it does here, in the order of
 //! `curl --help all`.
 
 /// What an option of curl does here.
@@ -76,6 +76,9 @@ const TRACE: &str =
     "use -v for the response, --format json for times, `everstream record` for every byte";
 const RESOLVE: &str = "use --resolve HOST:PORT:ADDRESS";
 const RESUME: &str = "use --last-event-id ID or --cursor FILE";
+const SIGN: &str = "sign the request with another tool; use -H @FILE";
+const NO_CLOBBER: &str =
+    "use `everstream record`, which refuses to overwrite; -o overwrites, or appends with --cursor";
 const BODY: &str = "use -d, --data-binary or --json; multipart isn't supported";
 const FILE_NAME: &str = "use -o with the whole path";
 const RECORD: &str = "use `everstream record`";
@@ -89,7 +92,7 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     refused("--alt-svc <v>", NOTHING),
     refused("--anyauth", AUTH),
     refused("-a, --append", "use >> FILE, or `everstream record --append`"),
-    refused("--aws-sigv4 <v>", "sign with another tool; use -H @FILE"),
+    refused("--aws-sigv4 <v>", SIGN),
     ignored("--basic", "the default"),
     ignored("--ca-native", "the default"),
     same("--cacert <v>", "added to the system's certificates"),
@@ -175,6 +178,10 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     same("--http3", "falls back to HTTP/2 or HTTP/1.1"),
     refused("--http3-only", NOTHING),
     refused("--ignore-content-length", NOTHING),
+    refused("--httpsig-algo <v>", SIGN),
+    refused("--httpsig-headers <v>", SIGN),
+    refused("--httpsig-key <v>", SIGN),
+    refused("--httpsig-keyid <v>", SIGN),
     same("-i, --include", "`HTTP 200` without a version; an object with --format json"),
     same("-k, --insecure", ""),
     refused("--interface <v>", SYSTEM),
@@ -214,7 +221,7 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     refused("-:, --next", MANY),
     refused("--no-alpn", "use --http1.1"),
     ignored("-N, --no-buffer", "the default"),
-    refused("--no-clobber", RECORD),
+    refused("--no-clobber", NO_CLOBBER),
     refused("--no-keepalive", NOTHING),
     ignored("--no-npn", "there is no configuration file, globbing, NPN or second transfer"),
     same("--no-progress-meter", "hides the status line"),
@@ -298,8 +305,9 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     refused("--service-name <v>", AUTH),
     ignored("-S, --show-error", "the default"),
     refused("--sigalgs <v>", TLS),
+    same("--show-headers", "a newer name of --include"),
     same("-s, --silent", "errors are still shown"),
-    refused("--skip-existing", RECORD),
+    refused("--skip-existing", NO_CLOBBER),
     same("--socks4 <v>", ""),
     same("--socks4a <v>", ""),
     same("--socks5 <v>", ""),
@@ -316,6 +324,7 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     ignored("--ssl-no-revoke", "revocation isn't checked"),
     refused("--ssl-reqd", HTTPS),
     ignored("--ssl-revoke-best-effort", "revocation isn't checked"),
+    refused("--ssl-sessions <v>", NOTHING),
     refused("-2, --sslv2", TLS),
     refused("-3, --sslv3", TLS),
     refused("--stderr <v>", SHELL),

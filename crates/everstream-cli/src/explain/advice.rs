@@ -304,12 +304,28 @@ fn challenge(response: &ErrorResponse) -> Option<String> {
     Some(scheme.to_ascii_lowercase())
 }
 
+/// Whether TLS needs CA certificates that this system doesn't have, such as a container image.
+pub(super) fn has_no_certificates(fault: &Fault) -> bool {
+    let Fault::Setup(error) = fault else {
+        return false;
+    };
+    match error.downcast_ref::<Error>() {
+        Some(Error::Config { setting, problem }) => {
+            *setting == "https" && problem.to_string().starts_with("No CA certificates")
+        }
+        _ => false,
+    }
+}
+
 /// What to try after a fault, independent of the request.
 pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
     match fault {
         Fault::ContentEncoding(_) => {
             Some("request an uncompressed response: -H 'Accept-Encoding: identity'")
         }
+        Fault::Setup(_) if has_no_certificates(fault) => Some(
+            "install them (the package ca-certificates), set SSL_CERT_FILE, or use --cacert FILE",
+        ),
         Fault::Redirect(..) => Some("use the current URL of the stream"),
         Fault::Connect(_) => Some(unreachable(fault)),
         Fault::ConnectTimeout(_) => Some(

@@ -53,7 +53,7 @@ pub(crate) struct OutputArgs {
     pub(crate) jq_join: bool,
 
     /// Also write the status and the headers of each response, before its events.
-    #[arg(short, long, conflicts_with_all = ["join", "jq_join", "exec"])]
+    #[arg(short, long, alias = "show-headers", conflicts_with_all = ["join", "jq_join", "exec"])]
     pub(crate) include: bool,
 
     /// With --format json: nest data that is JSON. Other data stays a string.

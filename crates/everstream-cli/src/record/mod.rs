@@ -29,11 +29,8 @@ use tap::Tap;
 
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
-    #[command(flatten)]
-    pub(crate) request: RequestArgs,
-
     /// The file to write; `-` is standard output. Without --append or --force, an existing file is an error.
-    #[arg(value_name = "FILE", help_heading = "Arguments")]
+    #[arg(value_name = "FILE", index = 2)]
     file: PathBuf,
 
     /// Overwrite an existing file.
@@ -76,6 +73,10 @@ pub(crate) struct RecordArgs {
     /// isn't a stream.
     #[arg(short, long, help_heading = "Recording")]
     verbose: bool,
+
+    // After the options above, so that --help begins with them.
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
 
     #[command(flatten)]
     pub(crate) reconnect: ReconnectArgs,
@@ -292,7 +293,7 @@ impl Recorder<'_> {
     async fn follow(&mut self, client: &mut SseClient) -> End {
         loop {
             if let Some(status) = &mut self.status {
-                status.draw(client.silence());
+                status.draw(client.silence(), false);
             }
             if let Some(over) = self.deadline.filter(|over| Instant::now() >= over.at) {
                 return self.out_of_time(over.by);

@@ -40,17 +40,18 @@ const FINISH: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(crate) struct RelayArgs {
-    #[command(flatten)]
-    pub(crate) request: RequestArgs,
-
     /// The log: postgres://HOST/DB?table=events&feed=NAME, redis://HOST/0?key=FEED or
     /// nats://HOST/STREAM. Its password is read from the variable EVERSTREAM_SINK_PASSWORD.
     #[arg(
         value_name = "SINK",
-        help_heading = "Arguments",
+        index = 2,
         required_unless_present = "sink_url_file"
     )]
     sink: Option<String>,
+
+    /// Only connect to the feed and the log, and say where the log ends. Nothing is written.
+    #[arg(long, help_heading = "Relay", conflicts_with = "metrics")]
+    check: bool,
 
     /// Read the URL of the log from this file; it may contain a password.
     #[arg(
@@ -60,6 +61,23 @@ pub(crate) struct RelayArgs {
         conflicts_with = "sink"
     )]
     sink_url_file: Option<PathBuf>,
+
+    /// Accept a feed without ids. Events may be missed while it is disconnected, and a second relay
+    /// fails instead of standing by.
+    #[arg(long, help_heading = "Relay")]
+    no_ids: bool,
+
+    /// Store a placeholder for an event that the log can't store, instead of stopping.
+    #[arg(long, help_heading = "Relay")]
+    dead_letter: bool,
+
+    /// As the standby, take over when an event has been missing from the log for this long.
+    #[arg(long, value_name = "TIME", help_heading = "Relay", value_parser = duration::parse, default_value = "5s")]
+    takeover: Duration,
+
+    /// Serve metrics for Prometheus (/metrics) and the state (/healthz) here.
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Relay")]
+    metrics: Option<SocketAddr>,
 
     /// Store at most this many events at once.
     #[arg(
@@ -75,22 +93,9 @@ pub(crate) struct RelayArgs {
     #[arg(long, value_name = "TIME", help_heading = "Relay", value_parser = duration::parse, default_value = "5ms")]
     linger: Duration,
 
-    /// As the standby, take over when an event has been missing from the log for this long.
-    #[arg(long, value_name = "TIME", help_heading = "Relay", value_parser = duration::parse, default_value = "5s")]
-    takeover: Duration,
-
     /// Keep the last N ids, to recognize events that the feed repeats after a reconnect.
     #[arg(long, value_name = "N", help_heading = "Relay", default_value_t = 1024)]
     recent: u32,
-
-    /// Accept a feed without ids. Events may be missed while it is disconnected, and a second relay
-    /// fails instead of standing by.
-    #[arg(long, help_heading = "Relay")]
-    no_ids: bool,
-
-    /// Store a placeholder for an event that the log can't store, instead of stopping.
-    #[arg(long, help_heading = "Relay")]
-    dead_letter: bool,
 
     /// The layout of records. cloudevents adds CloudEvents headers to NATS messages.
     #[arg(
@@ -102,13 +107,9 @@ pub(crate) struct RelayArgs {
     )]
     layout: Layout,
 
-    /// Serve metrics for Prometheus (/metrics) and the state (/healthz) here.
-    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Relay")]
-    metrics: Option<SocketAddr>,
-
-    /// Only connect to the feed and the log, and say where the log ends. Nothing is written.
-    #[arg(long, help_heading = "Relay", conflicts_with = "metrics")]
-    check: bool,
+    // After the options above, so that --help begins with them.
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
 
     #[command(flatten)]
     pub(crate) reconnect: ReconnectArgs,

@@ -31,7 +31,7 @@ use timeline::Timeline;
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// The recording; `-` is standard input. It is copied to a temporary file.
-    #[arg(value_name = "FILE", help_heading = "Arguments")]
+    #[arg(value_name = "FILE")]
     file: PathBuf,
 
     /// Play N times as fast as recorded; max (or 0): without delays.

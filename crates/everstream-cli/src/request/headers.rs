@@ -88,6 +88,9 @@ fn parse(header: &str, place: impl Fn() -> String) -> Result<Header, Problem> {
     if !is_token(name) {
         return Err(bad("has an invalid name before its colon"));
     }
+    if value.chars().any(|c| c.is_ascii_control() && c != '\t') {
+        return Err(bad("has control characters in its value"));
+    }
     Ok(match value {
         "" => Header::Omit(name.into()),
         _ => Header::Set(name.into(), value.into()),
@@ -112,7 +115,9 @@ mod tests {
         assert_eq!(parsed("X-A;"), set("X-A", ""));
         assert_eq!(parsed("Accept:"), Ok(Header::Omit("Accept".into())));
         assert_eq!(parsed("Accept: "), Ok(Header::Omit("Accept".into())));
-        for bad in ["", "X-A", ":", "a b: c", "secret;x", ";", "a b;"] {
+        for bad in [
+            "", "X-A", ":", "a b: c", "secret;x", ";", "a b;", "a: b\0", "a: b\x1b",
+        ] {
             assert!(parsed(bad).is_err(), "{bad}");
         }
     }

@@ -64,7 +64,7 @@ pub(crate) struct TopArgs {
     #[arg(
         value_name = "URL",
         id = "more",
-        help_heading = "Arguments",
+        help_heading = None::<&str>,
         display_order = 1000
     )]
     more: Vec<String>,

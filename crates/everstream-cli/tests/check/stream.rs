@@ -78,7 +78,7 @@ fn compression_is_checked() {
             .contains("without gzip, and after")
     );
     // A coding that can't be decoded: there is nothing more to examine.
-    warns("compression", |_| {
+    fails("compression", |_| {
         head()
             .header("Content-Encoding", "compress")
             .send("x")
@@ -134,6 +134,12 @@ fn faults_of_events_are_found() {
         None => with(head(), request, &long),
         Some(_) => good(request),
     });
+    // Bug: a line without an end, of 64 MiB and more, was not mentioned.
+    let endless = serve(|_| head().send("data: ").send_forever("x".repeat(1 << 20)));
+    let outcome = found(&endless.url("/feed"), FIVE, &["sizes"], &[]);
+    let said = outcome.observed("sizes");
+    let expected = "no complete event of up to 8 MiB; longest line: ";
+    assert!(said.starts_with(expected), "{said}");
     let pretty = "id: 0\ndata: {\n  \"n\": 0\n}\n\n";
     let server = serve(move |request| match resumed(request) {
         None => with(head(), request, pretty),
@@ -168,12 +174,17 @@ fn faults_of_the_format_are_found() {
             .send(rest(request))
             .stall()
     });
-    fails("fields", |request| with(head(), request, "{\"n\": 0}\n\n"));
+    let one = fails("fields", |request| with(head(), request, "{\"n\": 0}\n\n"));
+    let said = one.observed("fields");
+    assert!(said.starts_with("1 line that isn't a field"), "{said}");
+    let two = fails("fields", |request| with(head(), request, "{\n{\n\n"));
+    let said = two.observed("fields");
+    assert!(said.starts_with("2 lines that aren't fields"), "{said}");
     warns("fields", |request| with(head(), request, "time: 12\n\n"));
 }
 
 #[test]
-fn each_kind_of_end_is_told_apart() {
+fn each_kind_of_end_has_its_own_finding() {
     let end = |handler: fn(&Request) -> Reply, warn: &[&str], fail: &[&str]| {
         found(&serve(handler).url("/feed"), &[], warn, fail);
     };

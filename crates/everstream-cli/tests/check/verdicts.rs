@@ -54,7 +54,10 @@ fn a_proxy_that_buffers_is_named() {
     assert_eq!(of("reachable")["level"], "pass");
     let said = outcome.observed("proxy-buffering");
     assert!(said.contains("server: nginx/1.26.3"), "{said}");
-    assert!(said.contains("no response in 0.5"), "{said}");
+    // On a busy machine it is longer.
+    let (_, waited) = said.split_once("no response in ").expect(said);
+    let waited: f64 = waited.trim_end_matches(" s").parse().expect(said);
+    assert!(waited >= 0.5, "{said}");
 }
 
 /// A compressor on a stream whose first event was late by chance, once.
@@ -291,4 +294,82 @@ fn a_post_has_no_origin_unless_one_is_chosen() {
     found(&server.url("/"), &options, &[], &[]);
     let sent = server.requests().pop().unwrap();
     assert_eq!(sent.header("origin"), Some("https://app.example"));
+}
+
+/// Bug: the requests of the check reached the server's limit, and it was reported as unable to resume.
+#[test]
+fn a_limit_of_requests_is_waited_for_once() {
+    let seen = std::sync::atomic::AtomicU32::new(0);
+    let server = serve(move |request| {
+        let is_first = seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0;
+        match request.header("last-event-id") {
+            Some(_) if is_first => Reply::status(429).header("Retry-After", "1"),
+            _ => good(request),
+        }
+    });
+    let outcome = found(&server.url("/"), FIVE, &[], &[]);
+    assert_eq!(
+        outcome.observed("resume"),
+        r#"after "3" the server sent "4""#
+    );
+    let asked = server.requests();
+    let ids: Vec<_> = asked.iter().map(|it| it.header("last-event-id")).collect();
+    let unknown = ids[4];
+    assert_eq!(ids, [None, None, Some("3"), Some("3"), unknown, unknown]);
+    for at in [2, 4] {
+        let waited = asked[at + 1].at - asked[at].at;
+        assert!(waited >= Duration::from_secs(1), "{waited:?}");
+    }
+}
+
+#[test]
+fn a_limit_of_requests_that_remains_is_a_warning_that_says_so() {
+    let limited = |retry_after: Option<&'static str>| {
+        serve(move |request| match request.header("last-event-id") {
+            None => good(request),
+            Some(_) => match retry_after {
+                Some(wait) => Reply::status(429).header("Retry-After", wait),
+                None => Reply::status(429),
+            },
+        })
+    };
+    let server = limited(Some("0"));
+    let outcome = found(&server.url("/"), FIVE, &["resume", "unknown-id"], &[]);
+    let said = outcome.observed("resume");
+    assert_eq!(said, r#"after "3": status 429, also 0.00 s later"#);
+    let verdict = outcome.report["verdict"].as_str().unwrap();
+    let expected = "no problems; 2 warnings: resuming wasn't checked, unknown ids weren't checked";
+    assert_eq!(verdict, expected);
+    // Longer than the check may take.
+    let server = limited(Some("3600"));
+    let outcome = found(&server.url("/"), FIVE, &["resume", "unknown-id"], &[]);
+    let said = outcome.observed("unknown-id");
+    assert!(said.contains("Retry-After asks for 3600 s"), "{said}");
+    assert_eq!(server.request_count(), 4);
+}
+
+/// Bug: the report ended with "no problems", although no client can read such a stream.
+#[test]
+fn a_content_coding_that_nothing_decodes_is_a_problem() {
+    let server = serve(|request| with(head().header("Content-Encoding", "lzma"), request, ""));
+    let outcome = found(&server.url("/"), FIVE, &[], &["compression"]);
+    let verdict = outcome.report["verdict"].as_str().unwrap();
+    assert_eq!(verdict, "1 problem: undecodable content coding");
+    let said = outcome.observed("compression");
+    assert!(said.contains("lzma can't be decoded"), "{said}");
+}
+
+#[test]
+fn several_content_types_are_a_warning() {
+    let server = serve(|request| {
+        let head = head()
+            .header("Content-Type", "text/html")
+            .append_header("Content-Type", "text/event-stream");
+        with(head, request, "")
+    });
+    let outcome = found(&server.url("/"), FIVE, &["content-type"], &[]);
+    assert_eq!(
+        outcome.observed("content-type"),
+        "2 Content-Type headers: text/html, text/event-stream"
+    );
 }

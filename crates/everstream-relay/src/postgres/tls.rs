@@ -41,7 +41,7 @@ impl MakeTls {
                 let extra = extra.map_err(|why| format!("the root certificates: {why}"))?;
                 let verifier =
                     Verifier::new_with_extra_roots(extra.unwrap_or_default(), provider.clone());
-                Arc::new(verifier.map_err(|error| format!("the system's certificates: {error}"))?)
+                Arc::new(verifier.map_err(no_verifier)?)
             }
         };
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -54,6 +54,18 @@ impl MakeTls {
         Ok(MakeTls {
             config: Arc::new(config),
         })
+    }
+}
+
+/// Without certificates the error is general.
+fn no_verifier(error: rustls::Error) -> String {
+    match error {
+        rustls::Error::General(_) => {
+            "this system has no CA certificates: install them (the package \
+             ca-certificates), set SSL_CERT_FILE, or name a file with sslrootcert"
+                .to_owned()
+        }
+        error => format!("the system's certificates: {error}"),
     }
 }
 

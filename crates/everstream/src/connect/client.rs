@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::connections::{Body, Channel, Connections, Response, SendError};
 use super::decode::{CODINGS, Decoded};
 use super::net::ConnectError;
-use super::response::{OnRedirect, Redirect};
+use super::response::Redirect;
 use super::settings::Settings;
 use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient, Source};
 use crate::error::OutsideRuntime;
@@ -112,7 +112,7 @@ impl HttpClient {
                 epoch,
                 connections,
                 body,
-                on_redirect: settings.on_redirect.clone(),
+                settings: settings.clone(),
                 #[cfg(feature = "http2")]
                 reopened: 0,
             })
@@ -146,7 +146,7 @@ pub(super) struct PendingAttempt {
     epoch: Instant,
     connections: Connections,
     body: Option<Bytes>,
-    on_redirect: Option<Arc<OnRedirect>>,
+    settings: Arc<Settings>,
     /// How many times the current request was sent again.
     #[cfg(feature = "http2")]
     reopened: usize,
@@ -214,7 +214,9 @@ impl PendingAttempt {
     }
 
     fn report_redirect(&self) {
-        if let (Some(report), Some(redirect)) = (&self.on_redirect, self.exchange.redirect()) {
+        if let (Some(report), Some(redirect)) =
+            (&self.settings.on_redirect, self.exchange.redirect())
+        {
             report(&Redirect {
                 status: redirect.status,
                 from: redirect.url.clone(),
@@ -229,6 +231,9 @@ impl PendingAttempt {
         match opened {
             Some(Ok(channel)) => {
                 self.exchange.handle_connected(self.now());
+                if let Some(report) = &self.settings.on_connected {
+                    report();
+                }
                 return Some(channel);
             }
             Some(Err(ConnectError::Failed(failure))) => {

@@ -121,6 +121,25 @@ impl Http {
     pub fn on_redirect(self, report: impl Fn(&Redirect) + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.on_redirect = Some(Arc::new(report)))
     }
+
+    /// Calls this each time an attempt has a connection, before the request is sent. Over HTTP/2 that may be
+    /// a shared one. Useful to show where an attempt waits.
+    ///
+    /// ```
+    /// use everstream::{Http, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.enqueue(Reply::stream().event("hello").end());
+    /// # let url = server.url("/feed");
+    ///
+    /// let http = Http::new(&url).on_connected(|| println!("connected, waiting for the response"));
+    /// SseClient::new(http)?.start()?;
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_connected(self, report: impl Fn() + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.on_connected = Some(Arc::new(report)))
+    }
 }
 
 /// The response to [`Http::send`], whatever it is. Dropping it closes the connection.

@@ -41,6 +41,7 @@ pub(super) struct Settings {
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) redirect_limit: usize,
     pub(super) on_redirect: Option<Arc<OnRedirect>>,
+    pub(super) on_connected: Option<Arc<dyn Fn() + Send + Sync>>,
     pub(super) header_scope: HeaderScope,
     pub(super) any_content_type: bool,
     /// How many bytes of the body of an error response are kept.
@@ -68,6 +69,7 @@ impl Default for Settings {
             hook: None,
             redirect_limit: MAX_REDIRECTS,
             on_redirect: None,
+            on_connected: None,
             header_scope: HeaderScope::default(),
             any_content_type: false,
             error_body: ERROR_BODY,

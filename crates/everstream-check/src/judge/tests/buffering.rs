@@ -72,6 +72,25 @@ fn headers_that_arrive_with_the_break_were_held_back_if_head_is_fast() {
     }
 }
 
+/// Bug: a server that crashed after some seconds, behind a proxy that doesn't buffer, was reported as
+/// buffered by the proxy. The `Date` of its headers is the time when they were written.
+#[test]
+fn headers_that_were_written_late_were_not_held_back() {
+    let with_ages = |age: f64, of_head: f64| {
+        let mut observed = late(10_000, "nginx/1.22.1", broken());
+        observed.head = head_after(4);
+        observed.response.as_mut().unwrap().age = Some(age);
+        observed.head.as_mut().unwrap().age = Some(of_head);
+        bad(&observed)
+    };
+    // The clocks differ by an hour.
+    let buffered = [("proxy-buffering", Fail)];
+    let slow = [("first-event", Warn), ("end", Fail)];
+    assert_eq!(with_ages(3610.4, 3600.7), buffered);
+    assert_eq!(with_ages(3600.9, 3600.2), slow);
+    assert_eq!(with_ages(-3599.8, -3599.1), slow);
+}
+
 #[test]
 fn a_break_with_late_headers_is_not_buffering_without_evidence() {
     // HEAD is as slow as the stream, or isn't answered.

@@ -304,6 +304,24 @@ fn faults_of_the_content() {
 }
 
 #[test]
+fn a_retry_that_overflows_timers_says_so() {
+    let retry = |value| {
+        let mut observed = good();
+        observed.stream.as_mut().unwrap().retries = vec![value];
+        let found = judge(&observed).into_iter().find(|it| it.id == "retry");
+        let found = found.unwrap();
+        (found.observed, found.advice.unwrap().why)
+    };
+    let (said, why) = retry(u64::MAX);
+    assert_eq!(said, "retry: 18446744073709551615 ms or more");
+    assert!(why.contains("reconnect without a pause"), "{why}");
+    assert!(retry(2_147_483_648).1.contains("without a pause"));
+    let (said, why) = retry(2_147_483_647);
+    assert_eq!(said, "retry: 2147483647 ms");
+    assert!(!why.contains("without a pause"), "{why}");
+}
+
+#[test]
 fn how_a_stream_is_written() {
     with_stream(|it| it.bom_at_start = true, "bom", Warn);
     with_stream(|it| it.later_boms = 1, "bom", Fail);
