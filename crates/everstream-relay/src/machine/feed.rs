@@ -32,6 +32,7 @@ impl Machine {
             let id = id.to_owned();
             return self.end_with(Failure::UnsendableId { id });
         }
+        self.resumes = true;
         if self.replays.repeats(id) {
             self.counts.skipped += 1;
             return;

@@ -19,7 +19,9 @@
 //!    again what a standby had received. Of several writers, the first to append starts the log (rule 6).
 //! 2. A standby stores nothing. It remembers the ids that it received and the log hasn't shown, and polls
 //!    the tail. The tail's id, and what was received before it, is stored; so is an event that arrives
-//!    after it was seen as the tail. The list of ids is bounded: the age of the oldest one survives it.
+//!    after it was seen as the tail. The list of ids is bounded: the age of the oldest one survives it. A standby
+//!    that has no id to resume after, because the log was empty and it received nothing, reconnects from the tail once
+//!    that has one: without an id, the feed may continue with its next event.
 //! 3. A standby takes over when an event has been missing for `takeover`, and the log hasn't moved for as
 //!    long. A log that wasn't available has that time again, and so has the relay that writes to it.
 //! 4. To take over, it opens the log again. If the log has moved, or holds all that was received, it stays
@@ -140,6 +142,8 @@ pub struct Machine {
     ending: Option<Failure>,
     /// The feed that is connected is no longer the one to follow.
     reconnecting: bool,
+    /// A reconnect has an id to resume after.
+    resumes: bool,
     feed_ended: bool,
     stopping: bool,
     counts: Snapshot,
@@ -173,6 +177,7 @@ impl Machine {
             first: None,
             ending: None,
             reconnecting: false,
+            resumes: false,
             feed_ended: false,
             stopping: false,
             counts: Snapshot::default(),
@@ -310,6 +315,7 @@ impl Machine {
     fn connect(&mut self, last_event_id: Option<String>) {
         self.feed_ended = false;
         self.reconnecting = true;
+        self.resumes = last_event_id.is_some();
         self.outputs.push_back(Output::Connect { last_event_id });
     }
 
@@ -348,6 +354,9 @@ impl Machine {
         if tail != self.tail {
             self.moved = now;
             self.tail = tail;
+        }
+        if !self.resumes && self.tail.id.is_some() {
+            self.connect(self.tail.id.clone()); // rule 2
         }
         let late = |since: Timestamp| now >= since + self.config.takeover;
         if self.missing.oldest().is_some_and(late) && late(self.moved) {

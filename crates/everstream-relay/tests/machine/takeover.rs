@@ -29,6 +29,21 @@ fn it_takes_over_when_an_event_is_missing_and_reconnects_from_the_tail() {
     );
 }
 
+/// Another relay was faster at starting the empty log, and this one has received nothing: without an id, the
+/// feed wouldn't send it what the other one leaves behind.
+#[test]
+fn a_standby_without_an_id_follows_the_feed_from_the_tail() {
+    let mut rig = Rig::new(Config::default());
+    rig.machine.handle_connected();
+    rig.others(&["1", "2"]);
+    rig.pass(ms(5200));
+    assert_eq!(rig.machine.role(), Role::Standby);
+    assert_eq!(rig.connects, [None, Some("2".to_owned())]);
+    rig.others(&["3"]);
+    rig.pass(ms(500));
+    assert_eq!(rig.connects.len(), 2, "once");
+}
+
 #[test]
 fn an_idle_feed_is_no_reason_to_take_over() {
     let mut rig = Rig::with_log(Config::default(), &["a"]);
