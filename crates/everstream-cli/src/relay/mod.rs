@@ -187,7 +187,7 @@ async fn relay(args: &RelayArgs, http: Http, sink: NamedSink) -> Exit {
     }
     let stopper = relay.stopper();
     if let Err(error) = with_signals(move |signals| stop(stopper, signals)) {
-        report::error("signals can't be watched", Some(&error));
+        report::error("can't handle signals", Some(&error));
         return Exit::Failed;
     }
     let monitor = relay.monitor();
@@ -243,7 +243,7 @@ fn tell(args: &RelayArgs, result: &Result<End, Error>, connections: u64) -> Exit
             report::error(&error.to_string(), None);
             match failure {
                 Failure::NoIds { .. } => report::hint(
-                    "--no-ids accepts it: events may be missed, and there is no standby",
+                    "--no-ids accepts such a feed: events may be missed, and there is no standby",
                 ),
                 Failure::Rejected { .. } => {
                     report::hint("--dead-letter stores a placeholder for it and continues");
