@@ -243,7 +243,7 @@ fn tell(args: &RelayArgs, result: &Result<End, Error>, connections: u64) -> Exit
             report::error(&error.to_string(), None);
             match failure {
                 Failure::NoIds { .. } => report::hint(
-                    "--no-ids accepts such a feed: events may be missed, and there is no standby",
+                    "--no-ids accepts it: events may be missed, and there is no standby",
                 ),
                 Failure::Rejected { .. } => {
                     report::hint("--dead-letter stores a placeholder for it and continues");
