@@ -386,7 +386,7 @@ fn the_page_is_generated_from_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/curl.md");
     let mut page = String::from(
         "# curl's options\n\n\
-         Every option of curl (8.23) is listed here; no option has another meaning. This page is generated.\n\n\
+         This page lists every option of curl 8.23. No option means something else here. The page is generated.\n\n\
          ## The same effect\n\n",
     );
     let (same, different): (Vec<_>, Vec<_>) =

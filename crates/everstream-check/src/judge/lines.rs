@@ -27,7 +27,7 @@ pub(crate) fn bom(o: &Observed) -> Judged {
         );
     }
     if stream.bom_at_start {
-        return warn("one at the start").advise(
+        return warn("a byte order mark at the start").advise(
             "Clients have to skip it, but some take it as part of the first field.",
             "Write UTF-8 without a byte order mark.",
             PARSING,
@@ -130,7 +130,7 @@ pub(crate) fn end(o: &Observed) -> Judged {
         ),
         // The response to a POST is expected to end.
         End::Ended if !response.repeatable => pass("the response ended"),
-        End::Ended => warn("the server ended it").advise(
+        End::Ended => warn("the server ended the stream").advise(
             "EventSource treats the end as a dropped connection: it reconnects, and gets the same \
              events again unless the server resumes.",
             "Leave the response open, or answer the next request with 204 if there are no more \

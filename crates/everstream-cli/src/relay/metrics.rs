@@ -84,7 +84,7 @@ fn answer(path: &str, snapshot: &Snapshot) -> Response<String> {
             (StatusCode::SERVICE_UNAVAILABLE, "text/plain", body)
         }
         _ => {
-            let body = "/metrics and /healthz are here\n".to_owned();
+            let body = "not found: try /metrics or /healthz\n".to_owned();
             (StatusCode::NOT_FOUND, "text/plain", body)
         }
     };

@@ -187,7 +187,7 @@ async fn relay(args: &RelayArgs, http: Http, sink: NamedSink) -> Exit {
     }
     let stopper = relay.stopper();
     if let Err(error) = with_signals(move |signals| stop(stopper, signals)) {
-        report::error("signals can't be watched", Some(&error));
+        report::error("can't handle signals", Some(&error));
         return Exit::Failed;
     }
     let monitor = relay.monitor();
