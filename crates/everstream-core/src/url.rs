@@ -154,10 +154,7 @@ mod tests {
 
     #[test]
     fn a_url_in_a_query_is_not_where_the_url_begins() {
-        for url in [
-            "host/a?b=secret&to=http://c",
-            "host/a#b=secret&to=http://c",
-        ] {
+        for url in ["host/a?b=secret&to=http://c", "host/a#b=secret&to=http://c"] {
             assert_eq!(RedactedUrl(url).to_string(), "host/a");
         }
         for url in ["host?b=secret&to=http://c", "host#b=secret&to=http:/c"] {
