@@ -13,6 +13,7 @@ use core::fmt;
 /// assert_eq!(RedactedUrl("user:pw@example.com/feed").to_string(), "example.com/feed");
 /// // A password that should have been escaped.
 /// assert_eq!(RedactedUrl("http://user:p/w@example.com/").to_string(), "http://...");
+/// assert_eq!(RedactedUrl("http://user:p@ss/w@example.com/").to_string(), "http://...");
 /// ```
 #[derive(Clone, Copy)]
 pub struct RedactedUrl<'a>(
