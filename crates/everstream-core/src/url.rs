@@ -13,6 +13,7 @@ use core::fmt;
 /// assert_eq!(RedactedUrl("user:pw@example.com/feed").to_string(), "example.com/feed");
 /// // A password that should have been escaped.
 /// assert_eq!(RedactedUrl("http://user:p/w@example.com/").to_string(), "http://...");
+/// assert_eq!(RedactedUrl("http://user:p@ss/w@example.com/").to_string(), "http://...");
 /// ```
 #[derive(Clone, Copy)]
 pub struct RedactedUrl<'a>(
@@ -20,7 +21,8 @@ pub struct RedactedUrl<'a>(
     pub &'a str,
 );
 
-const SLASHES: &[u8] = b"/\\";
+/// Parsers treat any number of slashes of either kind as two, and skip the rest of these.
+const SLASHES: &[u8] = b"/\\\t\r\n";
 const END_OF_AUTHORITY: &[u8] = b"/\\?#";
 
 /// Where the first of these characters is, or the end of the text.
@@ -36,21 +38,33 @@ fn split(text: &str, at: usize) -> (&str, &str) {
 
 /// Whether this can be a host, with a port or without.
 fn is_host(authority: &str) -> bool {
-    let mut parts = authority.as_bytes().rsplit(|byte| *byte == b':');
+    let mut parts = authority.as_bytes().rsplitn(2, |byte| *byte == b':');
     let port = parts.next().unwrap_or_default();
-    // The colons belong to an IPv6 address.
-    authority.as_bytes().last() == Some(&b']')
-        || parts.next().is_none()
-        || !port.is_empty() && port.iter().all(u8::is_ascii_digit)
+    let host = parts.next();
+    // The colons of an IPv6 address are between brackets.
+    let is_ipv6 = authority.as_bytes().first() == Some(&b'[');
+    is_ipv6 && port.last() == Some(&b']')
+        || host.is_none_or(|host| {
+            let is_port = !port.is_empty() && port.iter().all(u8::is_ascii_digit);
+            is_port && (is_ipv6 || !host.contains(&b':'))
+        })
+}
+
+/// Whether a URL can begin with this scheme. A user or a query before the first slash isn't one.
+fn is_scheme(scheme: &str) -> bool {
+    scheme.strip_suffix(':').is_some_and(|name| {
+        let mut bytes = name.bytes();
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    })
 }
 
 impl fmt::Display for RedactedUrl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Parsers skip leading white space, and treat any number of slashes of either kind as two.
+        // Parsers skip leading white space.
         let url = self.0.trim_start();
         let (scheme, path) = split(url, position(url, SLASHES));
-        let (scheme, rest, path_only) = match scheme.as_bytes().last() {
-            None | Some(b':') if !path.is_empty() => {
+        let (scheme, rest, path_only) = match scheme.is_empty() || is_scheme(scheme) {
+            true if !path.is_empty() => {
                 let slashes = path.bytes().take_while(|byte| SLASHES.contains(byte));
                 let slashes = slashes.count();
                 (
@@ -72,14 +86,16 @@ impl fmt::Display for RedactedUrl<'_> {
             })?;
         }
         // User info ends at the last '@' before the path (WHATWG URL, authority state).
-        let (authority, _) = split(rest, position(rest, END_OF_AUTHORITY));
-        let host = match authority.bytes().rposition(|byte| byte == b'@') {
+        let (authority, after) = split(rest, position(rest, END_OF_AUTHORITY));
+        let user_info = authority.bytes().rposition(|byte| byte == b'@');
+        let may_continue = user_info.is_some() || !is_host(authority);
+        let host = match user_info {
             _ if path_only => 0,
-            Some(at) => at + 1,
-            // The password contains one of these characters unescaped, so where it ends is unknown.
-            None if !is_host(authority) && position(rest, b"@") < rest.len() => {
+            // The password may contain one of these characters unescaped, so where it ends is unknown.
+            _ if may_continue && position(after, b"@") < after.len() => {
                 return f.write_str("...");
             }
+            Some(at) => at + 1,
             None => 0,
         };
         let (_, shown) = split(rest, host);
@@ -118,6 +134,13 @@ mod tests {
             "http:user:secret@host/x",
             "//user:secret@host/x",
             "user:secret@host/x",
+            "http://user:p@secret/x@host/x",
+            "http://user:p@secret?x@host/x",
+            "http://user:]/secret@host/x",
+            "http://user:x:8/secret@host/x",
+            "http:/\t/user:secret@host/x",
+            "http:\n//user:secret@host/x",
+            "user:sec:/secret@host/x",
         ] {
             let shown = RedactedUrl(url).to_string();
             assert!(!shown.contains("sec"), "{url} is shown as {shown}");
@@ -127,6 +150,16 @@ mod tests {
                 ""
             };
             assert!(shown.starts_with(scheme), "{url} is shown as {shown}");
+        }
+    }
+
+    #[test]
+    fn a_url_in_a_query_is_not_where_the_url_begins() {
+        for url in ["host/a?b=secret&to=http://c", "host/a#b=secret&to=http://c"] {
+            assert_eq!(RedactedUrl(url).to_string(), "host/a");
+        }
+        for url in ["host?b=secret&to=http://c", "host#b=secret&to=http:/c"] {
+            assert_eq!(RedactedUrl(url).to_string(), "host");
         }
     }
 

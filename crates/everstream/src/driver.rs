@@ -288,11 +288,11 @@ impl Driver {
 
     /// Whether to yield to other tasks, including a timeout around this read: a source that always has
     /// data would never return `Pending`.
-    fn should_yield(&mut self, cx: &Context<'_>) -> bool {
+    fn should_yield(&mut self, cx: &mut Context<'_>) -> bool {
         self.polls_since_yield += 1;
         let should_yield = self.polls_since_yield > MAX_POLLS_BEFORE_YIELD;
         if should_yield {
-            cx.waker().wake_by_ref();
+            self.timer.yield_now(cx);
         }
         should_yield
     }

@@ -50,6 +50,11 @@ impl Timer {
         self.alarm.poll_at(due, cx)
     }
 
+    /// Wakes the task after everything else that is ready has run.
+    pub(crate) fn yield_now(&mut self, cx: &mut Context<'_>) {
+        self.alarm.yield_now(cx);
+    }
+
     /// Data was received.
     pub(crate) fn reset_deadline(&mut self) {
         self.read_deadline = ReadDeadline::Ahead;

@@ -19,6 +19,10 @@ pub(super) const TESTS: &[Test] = &[
         name: "timeout_after_head",
         run: the_read_timeout_limits_the_wait_for_an_event,
     },
+    Test {
+        name: "endless_retries",
+        run: endless_retries_do_not_freeze_the_page,
+    },
 ];
 
 /// Each event replaces the timer. If that woke the task, it would poll in an endless loop of microtasks,
@@ -55,4 +59,11 @@ fn expect_a_second_connection(run: &Run<'_>) {
     run.wait_for_open_connections(1);
     run.gate("checked").open();
     run.finish();
+}
+
+/// A timeout of the page ends them.
+fn endless_retries_do_not_freeze_the_page(run: &Run<'_>) {
+    run.open();
+    run.finish();
+    assert_eq!(run.requests().len(), 0);
 }

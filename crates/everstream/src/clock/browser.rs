@@ -47,6 +47,12 @@ impl Alarm {
         }
         Poll::Pending
     }
+
+    /// Wakes the task after the browser has done something else. A task that wakes itself runs again before
+    /// that: it could keep the page from ever reacting.
+    pub(crate) fn yield_now(&mut self, cx: &mut Context<'_>) {
+        let _ = self.poll_at(Instant::now() + Duration::from_millis(1), cx);
+    }
 }
 
 /// A timeout of `setTimeout`. Dropping it cancels it and wakes nobody: a timer is replaced with each

@@ -36,4 +36,10 @@ impl Alarm {
         };
         sleep.as_mut().poll(cx).map(Ok)
     }
+
+    /// Wakes the task after the others that are ready.
+    #[expect(clippy::unused_self, reason = "in the browser, it takes a timeout")]
+    pub(crate) fn yield_now(&mut self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
 }

@@ -54,6 +54,7 @@ async fn run(test: &str, server: &str) -> String {
         "timeout_between_events" => timeouts::events_restart_the_read_timeout(server).await,
         "timeout_before_head" => timeouts::a_read_timeout_reconnects(server, false).await,
         "timeout_after_head" => timeouts::a_read_timeout_reconnects(server, true).await,
+        "endless_retries" => timeouts::endless_retries_do_not_freeze_the_page(server).await,
         "interrupt" => stopping::interrupt(server).await,
         "close" => stopping::close(server).await,
         "drop_client" => stopping::drop_client(server).await,

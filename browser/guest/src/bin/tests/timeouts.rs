@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use everstream::{Action, Fault, Http, SseClient, error_strategy};
+use everstream::{Action, Attempt, Fault, Http, SseClient, error_strategy, retry_delay};
+use wasm_bindgen_futures::spawn_local;
 
 use crate::{js, reading};
 
@@ -44,4 +45,19 @@ pub(crate) async fn a_read_timeout_reconnects(server: &str, after_head: bool) {
     assert!(elapsed >= 2400.0, "{elapsed} ms");
     assert_eq!(reading::data(&mut client).await, "hello");
     js::wait("checked").await;
+}
+
+/// Every attempt fails at once, and there is no delay.
+pub(crate) async fn endless_retries_do_not_freeze_the_page(server: &str) {
+    let http = Http::new(format!("{server}/feed"));
+    let http = http.before_attempt(|_| async { Err::<Attempt, _>("no token") });
+    let mut client = SseClient::builder(http)
+        .error_strategy(error_strategy::always_continue())
+        .retry_delay_strategy(retry_delay::from_fn(|_| Duration::ZERO))
+        .build()
+        .unwrap();
+    let handle = client.handle();
+    spawn_local(async move { while client.next_action().await.is_some() {} });
+    js::timeout(10.0).await;
+    handle.close();
 }

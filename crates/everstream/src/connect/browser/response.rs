@@ -118,7 +118,7 @@ impl Response {
         poll_fn(|cx| {
             while kept.len() < limit {
                 let Poll::Ready(next) = self.body.poll_bytes(cx) else {
-                    return alarm.poll_at(due, cx).map(|_| ());
+                    return alarm.poll_at(due, cx).map(drop);
                 };
                 let Some(Ok(bytes)) = next else {
                     break;
