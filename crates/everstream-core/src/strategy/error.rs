@@ -259,8 +259,8 @@ impl ErrorStrategy for Always {
     }
 }
 
-/// Continues after this many consecutive faults, then fails. A successful connection resets the
-/// count.
+/// Continues after this many consecutive faults, and fails at the next. A successful connection resets
+/// the count.
 ///
 /// ```
 /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
