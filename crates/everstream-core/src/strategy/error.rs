@@ -199,6 +199,7 @@ impl ErrorStrategy for Reconnect {
                 Fault::Connect(_)
                 | Fault::ConnectTimeout(_)
                 | Fault::Request(_)
+                | Fault::ResponseTimeout(_)
                 | Fault::Read(_)
                 | Fault::ReadTimeout(_),
             ) => Verdict::Continue,
