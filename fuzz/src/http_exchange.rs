@@ -316,7 +316,7 @@ impl Attempt {
                         .eq(response.withheld_headers.iter().map(|it| it.as_str()))
                 );
             }
-            Fault::Request(_) | Fault::ReadTimeout(_) => {}
+            Fault::Request(_) | Fault::ResponseTimeout(_) => {}
             other => panic!("not a fault of an attempt: {other:?}"),
         }
     }

@@ -11,7 +11,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::convert::headers_to_python;
+use crate::convert::{duration, headers_to_python};
 use crate::fault::{exception, new_error};
 use crate::pending_exception::lock;
 
@@ -192,6 +192,13 @@ impl Exchange {
             (false, false) => "ConnectError",
         };
         new_error(py, name, message).into_value(py).into_any()
+    }
+
+    /// The exception if no response arrived within the read timeout, in seconds.
+    #[allow(clippy::unused_self)] // next to the other failures
+    fn response_timeout(&self, py: Python<'_>, read_timeout: f64) -> PyResult<Py<PyAny>> {
+        let fault = Fault::ResponseTimeout(duration("read_timeout", read_timeout)?);
+        Ok(exception(py, &fault)?.into_any().unbind())
     }
 
     /// The exception for a failure of the transport after which the server may have the request.

@@ -124,7 +124,9 @@ pub(crate) fn exception<'py>(
         Fault::ConnectTimeout(_) => class(py, "ConnectTimeoutError")?.call1((text,)),
         Fault::Request(_) => class(py, "RequestError")?.call1((text,)),
         Fault::Read(_) => class(py, "ReadError")?.call1((text,)),
-        Fault::ReadTimeout(_) => class(py, "ReadTimeoutError")?.call1((text,)),
+        Fault::ResponseTimeout(_) | Fault::ReadTimeout(_) => {
+            class(py, "ReadTimeoutError")?.call1((text,))
+        }
         Fault::TooLarge(_) => class(py, "EventTooLargeError")?.call1((text,)),
         Fault::Incomplete => class(py, "IncompleteStreamError")?.call1((text,)),
         Fault::Status(response) => of_response(py, "HTTPStatusError", None, response, text),

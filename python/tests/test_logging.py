@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
-from everstream import SSEClient
+from async_sources import connect_by, run
+from conftest import Over
+from everstream import AsyncSSEClient, SSEClient
 from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
 from everstream.errors import HTTPStatusError
 from everstream.testing import Reply, SSEServer
+from httpx_clients import LIBRARIES, skip_if_missing
 from sources import canned
 
 
@@ -52,6 +56,57 @@ def test_connections_errors_and_delays_are_logged_without_secrets(
         f"connected to {url}, status 200",
     ]
     assert "hidden" not in "".join(messages)
+
+
+AT_ONCE: dict[str, Any] = {
+    "error_strategy": ErrorStrategy.always_continue(),
+    "retry_delay_strategy": RetryDelayStrategy.from_lambda(lambda _: (0, None)),
+}
+
+
+def logged_503_and_resume(url: str) -> list[str]:
+    return [
+        f"{url} answered with status 503; retrying in 0.0 s",
+        f"connected to {url}, status 200",
+        "the stream ended; reconnecting in 0.0 s",
+        f'connected to {url}, status 200, resuming after id "15\\u{{202e}}"',
+    ]
+
+
+def enqueue_503_and_ids(server: SSEServer) -> None:
+    first = Reply.stream().event("a", id="15\u202e")
+    server.enqueue(Reply.status(503), first, Reply.stream().event("b"))
+
+
+def test_lines_are_the_same_over_every_library(
+    server: SSEServer, over: Over, kept: tuple[logging.Logger, Kept]
+) -> None:
+    """Bug: an exception repeated the message: "... status 503: HTTPStatusError: ... status 503"."""
+    logger, handler = kept
+    for connect in (over(server.url()), ConnectStrategy.http(server.url())):
+        enqueue_503_and_ids(server)
+        handler.records.clear()
+        with SSEClient(connect, logger=logger, **AT_ONCE) as client:
+            assert [event.data for _, event in zip("ab", client.events, strict=False)] == ["a", "b"]
+        assert [message for _, message in handler.records] == logged_503_and_resume(server.url())
+
+
+@pytest.mark.parametrize("by", ["own", "wrapped", "aiohttp", *LIBRARIES])
+def test_lines_are_the_same_over_every_library_in_asyncio(
+    server: SSEServer, by: str, kept: tuple[logging.Logger, Kept]
+) -> None:
+    skip_if_missing(by)
+    logger, handler = kept
+    enqueue_503_and_ids(server)
+
+    async def main() -> None:
+        connect = connect_by(by, server.url())
+        async with AsyncSSEClient(connect, logger=logger, **AT_ONCE) as client:
+            events = client.events
+            assert [(await anext(events)).data for _ in range(2)] == ["a", "b"]
+
+    run(main())
+    assert [message for _, message in handler.records] == logged_503_and_resume(server.url())
 
 
 def test_the_logged_delay_is_the_actual_delay(

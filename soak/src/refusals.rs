@@ -106,6 +106,7 @@ fn fault_name(fault: &Fault) -> &'static str {
         Fault::Connect(_) => "Fault::Connect",
         Fault::ConnectTimeout(_) => "Fault::ConnectTimeout",
         Fault::Request(_) => "Fault::Request",
+        Fault::ResponseTimeout(_) => "Fault::ResponseTimeout",
         Fault::ReadTimeout(_) => "Fault::ReadTimeout",
         _ => OTHER,
     }

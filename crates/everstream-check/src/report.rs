@@ -203,10 +203,18 @@ impl Report {
         self.no_event.as_deref()
     }
 
+    /// Whether not one byte followed the headers of the stream, so that most checks have no result.
+    fn nothing_seen(&self) -> bool {
+        self.observations.bytes == Some(0)
+    }
+
     /// The report in one line: `2 problems: can't resume, wrong charset; 1 warning: missing ids`.
     pub fn verdict(&self) -> String {
         let problems = named("problem", self.problems());
-        let problems = problems.unwrap_or_else(|| "no problems".to_owned());
+        let problems = problems.unwrap_or_else(|| match self.nothing_seen() {
+            true => "no events seen".to_owned(),
+            false => "no problems".to_owned(),
+        });
         let warnings = named("warning", self.warnings());
         let parts = [Some(problems), warnings, self.no_event.clone()];
         let parts: Vec<String> = parts.into_iter().flatten().collect();

@@ -94,6 +94,22 @@ fn a_stream_without_events_is_in_the_verdict() {
     assert!(verdict.ends_with(" s, only comments"), "{verdict}");
 }
 
+/// Bug: a proxy that withholds the body had "no problems".
+#[test]
+fn a_stream_without_data_is_not_one_without_problems() {
+    let server = Server::with_handler(|_| {
+        Reply::stream()
+            .header("Cache-Control", "no-store, no-transform")
+            .stall()
+    });
+    let options = Options::new().duration(Duration::from_secs(1));
+    let verdict = run(&server.url("/"), options).verdict();
+    assert!(
+        verdict.starts_with("no events seen; nothing arrived in 1.0"),
+        "{verdict}"
+    );
+}
+
 #[test]
 fn nothing_to_connect_to_is_a_finding() {
     let server = Server::start();

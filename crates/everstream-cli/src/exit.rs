@@ -75,7 +75,7 @@ impl From<&Fault> for Exit {
                 Exit::NoStream
             }
             Fault::Connect(_) | Fault::ConnectTimeout(_) => Exit::NotConnected,
-            Fault::ReadTimeout(_) => Exit::TimedOut,
+            Fault::ResponseTimeout(_) | Fault::ReadTimeout(_) => Exit::TimedOut,
             // After a redirect a refused connection is a failed request.
             Fault::Request(_) | Fault::Read(_) | Fault::Incomplete => Exit::Broken,
             _ => Exit::Failed,

@@ -31,7 +31,7 @@ use crate::status::Status;
 use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, Stop};
 use crate::terminal;
 use crate::until::ReachedEnd;
-use waiting::Waiting;
+use waiting::{Detail, Waiting};
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
     if args.output.quiet {
@@ -75,6 +75,12 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let client = builder
         .build()
         .map_err(|error| bad_setting("followed", &args.request.url, &error))?;
+    let status = Status::new(args.output.has_no_status());
+    let detail = match (args.output.verbose, &status) {
+        (true, _) => Detail::Phases,
+        (false, Some(_)) => Detail::Nothing,
+        (false, None) => Detail::Outages,
+    };
     let follower = Follower {
         args,
         source,
@@ -83,9 +89,9 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         jq,
         jobs: Jobs::new(&args.exec, args.request.bearer_env())?,
         progress: Progress::new(cursor),
-        status: Status::new(args.output.has_no_status()),
+        status,
         stop: Stop::default(),
-        waiting,
+        waiting: waiting.detail(detail),
         last,
         received: 0,
         selected: 0,
@@ -232,10 +238,8 @@ impl Follower<'_> {
             if let Some(status) = &mut self.status {
                 status.draw(client.silence(), self.waiting.has_no_response());
             }
-            if self.args.output.verbose {
-                let hangs = self.waiting.report(client.silence());
-                hangs.iter().for_each(|text| report::info(text));
-            }
+            let hangs = self.waiting.report(client.silence());
+            hangs.iter().for_each(|text| report::info(text));
             if self.stop.asked().is_some() {
                 return Ok(self.over());
             }
@@ -283,7 +287,7 @@ impl Follower<'_> {
         }
         self.progress.write().map_err(End::Cursor)?;
 
-        let waiting = self.waiting.due().filter(|_| self.args.output.verbose);
+        let waiting = self.waiting.due();
         let due = self.status.as_ref().map(Status::due);
         let due = due.into_iter().chain(waiting).min();
         Ok(tokio::select! {

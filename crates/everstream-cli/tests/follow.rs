@@ -269,13 +269,22 @@ fn verbose_says_what_a_slow_attempt_waits_for() {
     ];
     let verbose = cases.map(|(url, text)| (Running::follow([&*url, "-v"]), text));
     let silent = server.url("/silent");
-    let other = Running::follow([&*silent]);
+    let quiet = Running::follow([&*silent, "--silent"]);
+    let empty = Running::follow([&*server.url("/empty")]);
+    let usual = Running::follow([&*silent]);
     for (running, text) in &verbose {
         let lines = running.err.wait_for_text(text);
         let told = lines.iter().filter(|line| line.starts_with(text)).count();
         assert_eq!(told, 1, "{lines:#?}");
     }
-    other.signal("TERM");
-    let (_, stderr) = other.end();
-    assert!(!stderr.contains("no response"), "{stderr}");
+    // Without --verbose, only that there is no response.
+    usual
+        .err
+        .wait_for_text("everstream: connected, but no response after ");
+    for running in [empty, quiet] {
+        running.signal("TERM");
+        let (_, stderr) = running.end();
+        assert!(!stderr.contains("no data after"), "{stderr}");
+        assert!(!stderr.contains("no response"), "{stderr}");
+    }
 }

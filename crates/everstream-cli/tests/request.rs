@@ -367,7 +367,13 @@ fn read_timeout_drops_a_silent_stream() {
     let url = server.url("/");
     let (code, stderr) = Running::follow([&*url].into_iter().chain(options)).end();
     assert_eq!(code, 7, "{stderr}");
-    assert!(stderr.contains("no data received for 300ms"), "{stderr}");
+    let expected = "no data received for 300ms (--read-timeout)";
+    assert!(stderr.contains(expected), "{stderr}");
+    server.otherwise(Reply::raw("").stall());
+    let (code, stderr) = Running::follow([&*url].into_iter().chain(options)).end();
+    assert_eq!(code, 7, "{stderr}");
+    let expected = "no response within 300ms (--read-timeout)";
+    assert!(stderr.contains(expected), "{stderr}");
 }
 
 #[test]

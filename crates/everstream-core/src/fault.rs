@@ -60,7 +60,9 @@ pub enum Fault {
     Redirect(Box<ErrorResponse>, RedirectProblem),
     /// The connection broke while the stream was read.
     Read(BoxError),
-    /// No data was received for this long. Any data counts, comments too.
+    /// No response arrived within the read timeout. The server may have received the request.
+    ResponseTimeout(Duration),
+    /// No data of the stream was received for this long. Any data counts, comments too.
     ReadTimeout(Duration),
     /// The server sent an event larger than the limit.
     TooLarge(TooLarge),
@@ -159,7 +161,10 @@ impl Fault {
     /// assert!(Fault::ReadTimeout(std::time::Duration::from_secs(60)).is_timeout());
     /// ```
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Fault::ConnectTimeout(_) | Fault::ReadTimeout(_))
+        matches!(
+            self,
+            Fault::ConnectTimeout(_) | Fault::ResponseTimeout(_) | Fault::ReadTimeout(_)
+        )
     }
 
     /// Whether no connection was made, or the server reported that it didn't process the request. Any
@@ -344,6 +349,9 @@ impl fmt::Display for Fault {
                 }
             }
             Fault::Read(_) => f.write_str("the connection broke"),
+            Fault::ResponseTimeout(limit) => {
+                write!(f, "no response within {limit:?} (read_timeout)")
+            }
             Fault::ReadTimeout(limit) => {
                 write!(f, "no data received for {limit:?} (read_timeout)")
             }

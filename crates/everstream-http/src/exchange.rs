@@ -436,7 +436,7 @@ impl Exchange {
             }
             State::Receiving { deadline } if has_passed(deadline) => {
                 let limit = self.config.read_timeout.unwrap_or_default();
-                self.fail(Fault::ReadTimeout(limit));
+                self.fail(Fault::ResponseTimeout(limit));
             }
             State::ReadingError { deadline, .. } if *deadline <= now => self.handle_body_end(),
             _ => {}

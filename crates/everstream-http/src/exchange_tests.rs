@@ -80,7 +80,12 @@ fn connect_and_read_timeouts_apply_in_turn() {
     let deadline = Some(late + LIMIT / 2);
     assert!(matches!(exchange.poll_output(), Output::Receive { deadline: it } if it == deadline));
     exchange.handle_timeout(late + LIMIT / 2);
-    assert!(matches!(exchange.fault(), Fault::ReadTimeout(limit) if limit == LIMIT / 2));
+    let fault = exchange.fault();
+    assert!(matches!(fault, Fault::ResponseTimeout(limit) if limit == LIMIT / 2));
+    assert_eq!(
+        fault.to_string(),
+        format!("no response within {:?} (read_timeout)", LIMIT / 2)
+    );
 }
 
 #[test]

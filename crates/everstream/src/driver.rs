@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use everstream_core::{Action, Ending, Event, Output, Session, SessionConfig, Timestamp};
+use everstream_core::{
+    Action, Ending, Event, Output, Session, SessionConfig, Timestamp, is_sendable_id,
+};
 
 use crate::clock::Instant;
 use crate::connect::{Chunks, ConnectFuture, ConnectRequest, Connection, ConnectionClient};
@@ -330,7 +332,9 @@ impl Driver {
         let now = now(self.epoch);
         match result {
             Ok(Connection { start, chunks }) => {
-                self.log.connected(&start);
+                let id = self.session.last_event_id();
+                self.log
+                    .connected(&start, id.filter(|id| is_sendable_id(id)));
                 self.connection = ConnectionState::Open(chunks);
                 self.has_connected = true;
                 // Without a read timeout, a stream needs no timer until it reconnects.

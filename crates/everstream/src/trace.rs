@@ -1,8 +1,10 @@
 //! Logging: with the feature `tracing`, and to the Python package's loggers.
 //!
 //! Each thing a user should know is one line: connections and clean ends at `info`, everything that goes
-//! wrong at `warn`. Lines contain no secrets: URLs are redacted, and header values are never logged.
+//! wrong at `warn`. Lines contain no secrets: URLs are redacted, and header values are never logged, except
+//! `Last-Event-ID`.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -27,6 +29,9 @@ macro_rules! trace {
 
 pub(crate) use {debug, trace};
 
+/// How many characters of an id are logged.
+const MAX_ID_SHOWN: usize = 100;
+
 /// The level of a log line.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +53,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn connected(&self, start: &Start) {
+    /// `last_event_id`: the one that the request carried.
+    pub(crate) fn connected(&self, start: &Start, last_event_id: Option<&str>) {
         self.info(|| {
             let mut line = "connected".to_owned();
             let url = start.url.as_deref().map(|url| RedactedUrl(url).to_string());
@@ -57,6 +63,9 @@ impl Log {
             }
             if let Some(status) = start.status {
                 line += &format!(", status {status}");
+            }
+            if let Some(id) = last_event_id {
+                line += &format!(", resuming after id \"{}\"", OneLine(&shortened(id)));
             }
             line
         });
@@ -183,13 +192,29 @@ fn chain(error: &dyn StdError) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        // The messages of some errors include that of their cause.
-        if !line.ends_with(&text) {
+        // The messages of some errors include that of their cause. The cause may also be the exception
+        // from which the fault was made, shown with its class.
+        if !line.ends_with(&text) && !is_same_with_class(&text, &line) {
             line += &format!(": {text}");
         }
         cause = error.source();
     }
     OneLine(&line).to_string()
+}
+
+/// Whether `text` is a class, a colon and `message`.
+fn is_same_with_class(text: &str, message: &str) -> bool {
+    let class = text.strip_suffix(message);
+    let class = class.and_then(|class| class.strip_suffix(": "));
+    class.is_some_and(|class| !class.contains([' ', ':']))
+}
+
+/// The beginning of a long id, and its length: an id may be as long as an event.
+fn shortened(id: &str) -> Cow<'_, str> {
+    match id.char_indices().nth(MAX_ID_SHOWN) {
+        Some((end, _)) => format!("{}... ({} bytes)", &id[..end], id.len()).into(),
+        None => Cow::Borrowed(id),
+    }
 }
 
 fn seconds(time: Duration) -> String {
@@ -217,7 +242,9 @@ impl fmt::Display for OneLine<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
+
+    use everstream_core::ErrorResponse;
 
     use super::*;
 
@@ -234,10 +261,10 @@ mod tests {
 
         let mut start = Start::default();
         start.url = Some(format!("https://a.test/{text}"));
-        log.connected(&start);
+        log.connected(&start, Some(text));
         assert_eq!(
             lines.try_recv().unwrap(),
-            format!("connected to https://a.test/{escaped}")
+            format!("connected to https://a.test/{escaped}, resuming after id \"{escaped}\"")
         );
 
         let mut end = End::default();
@@ -250,5 +277,38 @@ mod tests {
         log.connection_lost(&Fault::Connect(text.into()), Duration::ZERO, false);
         let line = lines.try_recv().unwrap();
         assert!(line.contains(escaped), "{line}");
+    }
+
+    #[test]
+    fn a_long_id_is_shortened() {
+        let (sender, lines) = mpsc::channel();
+        let sink = move |_, line| sender.send(line).unwrap();
+        let log = Log {
+            name: None,
+            sink: Some(Box::new(sink)),
+        };
+        log.connected(&Start::default(), Some(&"ü".repeat(101)));
+        let shown = "ü".repeat(100);
+        assert_eq!(
+            lines.try_recv().unwrap(),
+            format!("connected, resuming after id \"{shown}... (202 bytes)\"")
+        );
+    }
+
+    #[test]
+    fn a_cause_that_repeats_the_message_is_omitted() {
+        let cause = |text: &str| {
+            let mut response = ErrorResponse::new(503);
+            response.url = "https://a.test/".to_owned();
+            response.cause = Some(Arc::new(std::io::Error::other(text)));
+            chain(&Fault::Status(Box::new(response)))
+        };
+        let message = "https://a.test/ answered with status 503";
+        assert_eq!(cause(message), message);
+        assert_eq!(cause(&format!("HTTPStatusError: {message}")), message);
+        let other = "HTTPStatusError: out of stock";
+        assert_eq!(cause(other), format!("{message}: {other}"));
+        let longer = format!("behind a proxy: {message}");
+        assert_eq!(cause(&longer), format!("{message}: {longer}"));
     }
 }

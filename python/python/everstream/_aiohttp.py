@@ -297,6 +297,8 @@ class _Hops:
             text = "no connection could be established within the connect timeout"
             raise exchange.connect_failure(text, is_timeout=True) from error
         except asyncio.TimeoutError as error:
+            if self._read_timeout is not None and not self._has_timeout:
+                raise exchange.response_timeout(self._read_timeout) from error
             text = "no response received within the read timeout"
             raise exchange.request_failure(text, is_timeout=True) from error
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:

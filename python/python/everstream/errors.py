@@ -88,7 +88,7 @@ class ReadError(SSEError, ConnectionError):
 
 
 class ReadTimeoutError(SSEError, TimeoutError):
-    """No data was received for ``read_timeout``."""
+    """No response or no data was received for ``read_timeout``."""
 
 
 class EventTooLargeError(SSEError):

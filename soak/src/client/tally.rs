@@ -42,6 +42,7 @@ impl Tally {
             Some(Fault::ConnectTimeout(_)) => "ConnectTimeout".to_owned(),
             Some(Fault::Request(_)) => "Request (no response)".to_owned(),
             Some(Fault::Read(_)) => "Read (cut off)".to_owned(),
+            Some(Fault::ResponseTimeout(_)) => "ResponseTimeout (no response)".to_owned(),
             Some(Fault::ReadTimeout(_)) => "ReadTimeout (silence)".to_owned(),
             Some(fault) => match fault.status() {
                 Some(status) => format!("Status {status}"),

@@ -147,6 +147,15 @@ pub(crate) fn first_event(o: &Observed) -> Judged {
         );
     }
     match stream.first_event() {
+        None if stream.bytes == 0 && stream.end == End::Open && stream.watched >= SLOW => {
+            warn(shown).named("no data after the headers").advise(
+                "Either there was no event, or something withholds the stream: clients can't tell which.",
+                "Trigger an event while the check runs. If it doesn't arrive, flush it on the server, and \
+                 check that no proxy buffers the response. Send a comment right after the headers, and \
+                 then every 15 to 30 s.",
+                "WHATWG HTML, section 9.2.7",
+            )
+        }
         None if stream.watched >= NO_EVENT => warn(shown).advise(
             "Clients can't tell a stream without events from a broken one.",
             "If there should have been an event by now, check that the server writes them, and that \

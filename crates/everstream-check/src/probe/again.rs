@@ -214,7 +214,7 @@ impl Prober<'_> {
             Err(fault) => {
                 let answer = Answer {
                     error: Some(message_with_cause(&fault)),
-                    silent: matches!(fault, Fault::ReadTimeout(_)),
+                    silent: matches!(fault, Fault::ResponseTimeout(_)),
                     after: began.elapsed(),
                     ..Answer::default()
                 };

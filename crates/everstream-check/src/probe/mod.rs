@@ -122,7 +122,7 @@ impl Prober<'_> {
                     Some(stop) => self.stopped(stop),
                     None => self.trouble(&fault, began.elapsed()),
                 });
-                if matches!(fault, Fault::ReadTimeout(_)) {
+                if matches!(fault, Fault::ResponseTimeout(_)) {
                     observed.head = self.ask_for_head(&mut observed).await;
                 }
                 return observed;
@@ -295,7 +295,7 @@ impl Prober<'_> {
         let kind = match fault {
             Fault::Connect(_) | Fault::ConnectTimeout(_) => TroubleKind::Connect,
             Fault::Redirect(..) => TroubleKind::Redirect,
-            Fault::ReadTimeout(_) => TroubleKind::Silence,
+            Fault::ResponseTimeout(_) => TroubleKind::Silence,
             _ => TroubleKind::Other,
         };
         Trouble {

@@ -38,7 +38,7 @@ impl Messages {
         match progress {
             Progress::Warning(text) => report::warning(text),
             Progress::OutOfTime(limit) => report::info(&format!(
-                "--max-time: not everything was checked within {}",
+                "not everything was checked within {} (raise --max-time)",
                 seconds(*limit)
             )),
             _ if self.live => {
@@ -204,7 +204,7 @@ impl Style {
     /// The first line.
     fn verdict(&self, out: &mut String, report: &Report) {
         let color = match (report.summary.fail, report.summary.warn) {
-            (0, 0) => "32",
+            (0, 0) if report.observations.bytes != Some(0) => "32",
             (0, _) => "33",
             _ => "1;31",
         };

@@ -331,7 +331,7 @@ pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
         Fault::ConnectTimeout(_) => Some(
             "check the host, the port and firewalls in between; a longer --connect-timeout waits longer",
         ),
-        Fault::ReadTimeout(_) => Some(
+        Fault::ResponseTimeout(_) | Fault::ReadTimeout(_) => Some(
             "the server sent nothing for longer than --read-timeout, or the connection is dead: \
              try a longer --read-timeout",
         ),

@@ -1,4 +1,4 @@
-//! Where an attempt hangs, for `--verbose` and the status line.
+//! Where an attempt hangs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,17 +33,39 @@ impl Shared {
     }
 }
 
+/// What is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Nothing: the status line shows it.
+    Nothing,
+    /// The first attempt of an outage that gets no response.
+    Outages,
+    /// Every phase, for `--verbose`.
+    Phases,
+}
+
 pub(super) struct Waiting {
     shared: Shared,
+    detail: Detail,
     /// The beginning of the last phase that was reported.
     reported: Option<Instant>,
+    /// Something was reported since the last response.
+    outage_reported: bool,
 }
 
 impl Waiting {
     pub(super) fn new() -> Waiting {
         let shared = Shared(Arc::new(Mutex::new((Phase::Idle, Instant::now()))));
-        let reported = None;
-        Waiting { shared, reported }
+        Waiting {
+            shared,
+            detail: Detail::Nothing,
+            reported: None,
+            outage_reported: false,
+        }
+    }
+
+    pub(super) fn detail(self, detail: Detail) -> Waiting {
+        Waiting { detail, ..self }
     }
 
     /// Follows the attempts of this request.
@@ -58,7 +80,8 @@ impl Waiting {
     }
 
     /// The response has begun.
-    pub(super) fn responded(&self) {
+    pub(super) fn responded(&mut self) {
+        self.outage_reported = false;
         self.shared.enter(Phase::Responded);
     }
 
@@ -75,11 +98,17 @@ impl Waiting {
     /// When the phase is to be reported, if it doesn't end before.
     pub(super) fn due(&self) -> Option<Instant> {
         let (phase, since) = self.shared.get();
-        let known = phase == Phase::Idle || self.reported == Some(since);
+        let known = match self.detail {
+            Detail::Nothing => true,
+            Detail::Outages => {
+                self.outage_reported || matches!(phase, Phase::Idle | Phase::Responded)
+            }
+            Detail::Phases => phase == Phase::Idle || self.reported == Some(since),
+        };
         (!known).then(|| since + PATIENCE)
     }
 
-    /// What hangs, once for each phase. `silence` is the time since the last byte.
+    /// What hangs, once for each phase or outage. `silence` is the time since the last byte.
     pub(super) fn report(&mut self, silence: Option<Duration>) -> Option<String> {
         let (phase, since) = self.shared.get();
         let now = Instant::now();
@@ -87,6 +116,7 @@ impl Waiting {
             return None;
         }
         self.reported = Some(since);
+        self.outage_reported = true;
         let waited = (now - since).as_secs();
         match phase {
             Phase::Idle => None,
@@ -100,5 +130,40 @@ impl Waiting {
             Phase::Responded if silence.is_none_or(|silence| silence < PATIENCE) => None,
             Phase::Responded => Some(format!("the response has no data after {waited} s")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether this phase is reported after a long time.
+    fn is_reported(waiting: &mut Waiting, phase: Phase) -> bool {
+        let since = Instant::now() - PATIENCE;
+        *waiting.shared.0.lock().unwrap() = (phase, since);
+        waiting.report(None).is_some()
+    }
+
+    #[test]
+    fn without_verbose_an_outage_is_reported_once() {
+        let mut waiting = Waiting::new().detail(Detail::Outages);
+        waiting.shared.enter(Phase::Connecting);
+        assert_eq!(waiting.report(None), None, "too early");
+        assert!(is_reported(&mut waiting, Phase::Connected));
+        assert!(!is_reported(&mut waiting, Phase::Connected));
+        waiting.ended();
+        assert!(!is_reported(&mut waiting, Phase::Connecting));
+        assert_eq!(waiting.due(), None);
+        waiting.responded();
+        assert!(!is_reported(&mut waiting, Phase::Responded));
+        waiting.ended();
+        assert!(is_reported(&mut waiting, Phase::Connecting));
+    }
+
+    #[test]
+    fn with_a_status_line_nothing_is_reported() {
+        let mut waiting = Waiting::new().detail(Detail::Nothing);
+        assert!(!is_reported(&mut waiting, Phase::Connected));
+        assert_eq!(waiting.due(), None);
     }
 }

@@ -252,7 +252,7 @@ fn a_server_that_stalls_does_not_exceed_max_time() {
     assert!(
         outcome
             .news
-            .contains("--max-time: not everything was checked within 2.00 s"),
+            .contains("not everything was checked within 2.00 s (raise --max-time)"),
         "{}",
         outcome.news
     );

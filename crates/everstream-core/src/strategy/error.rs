@@ -199,6 +199,7 @@ impl ErrorStrategy for Reconnect {
                 Fault::Connect(_)
                 | Fault::ConnectTimeout(_)
                 | Fault::Request(_)
+                | Fault::ResponseTimeout(_)
                 | Fault::Read(_)
                 | Fault::ReadTimeout(_),
             ) => Verdict::Continue,
@@ -259,8 +260,8 @@ impl ErrorStrategy for Always {
     }
 }
 
-/// Continues after this many consecutive faults, then fails. A successful connection resets the
-/// count.
+/// Continues after this many consecutive faults, and fails at the next. A successful connection resets
+/// the count.
 ///
 /// ```
 /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};

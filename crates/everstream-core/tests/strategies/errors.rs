@@ -36,6 +36,7 @@ fn faults() -> Vec<(Option<Fault>, bool)> {
         (Some(Fault::ConnectTimeout(secs(1))), true),
         (Some(Fault::Request("cut".into())), true),
         (Some(Fault::Read("reset".into())), true),
+        (Some(Fault::ResponseTimeout(secs(1))), true),
         (Some(Fault::ReadTimeout(secs(1))), true),
         (status(204), false),
         (status(304), false),

@@ -74,7 +74,7 @@ fn a_response_times_out_at_the_deadline() {
     receive(&mut exchange, &mut response, b"HTTP/1.1 200 OK\r\n", 5);
     assert!(matches!(exchange.poll_output(), Output::Receive { .. }));
     receive(&mut exchange, &mut response, b"", 6);
-    assert!(matches!(fault(exchange), Fault::ReadTimeout(LIMIT)));
+    assert!(matches!(fault(exchange), Fault::ResponseTimeout(LIMIT)));
 }
 
 #[test]

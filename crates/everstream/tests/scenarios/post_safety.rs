@@ -121,7 +121,10 @@ fn not_repeated_after_a_timeout_before_the_response<C: Client>() {
     let http = prompt(&server).connect_timeout(Duration::from_secs(1));
     let builder = always_retry(http).read_timeout(Duration::from_millis(20));
     let fault = assert_requested_once::<C>(&server, builder);
-    assert!(matches!(fault, Some(Fault::ReadTimeout(_))), "{fault:?}");
+    assert!(
+        matches!(fault, Some(Fault::ResponseTimeout(_))),
+        "{fault:?}"
+    );
 }
 
 fn not_repeated_after_a_503<C: Client>() {

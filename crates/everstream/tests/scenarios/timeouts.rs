@@ -15,8 +15,8 @@ for_both_clients!(
     a_busy_consumer_sees_no_read_timeout_after_a_cancelled_read,
     reads_in_short_slices_time_out,
     reads_in_short_slices_with_work_in_between_time_out,
-    a_stall_before_the_headers_is_a_read_timeout,
-    a_stall_in_the_headers_is_a_read_timeout,
+    a_stall_before_the_headers_is_a_response_timeout,
+    a_stall_in_the_headers_is_a_response_timeout,
     without_a_read_timeout_idle_streams_stay_open,
     an_unanswered_tls_handshake_is_a_connect_timeout,
 );
@@ -30,6 +30,16 @@ fn assert_read_timeout(fault: &Fault) {
         "{fault:?}"
     );
     assert!(fault.is_timeout() && !fault.is_connect());
+}
+
+#[track_caller]
+fn assert_response_timeout(fault: &Fault) {
+    assert!(
+        matches!(fault, Fault::ResponseTimeout(limit) if *limit == SHORT),
+        "{fault:?}"
+    );
+    assert!(fault.is_timeout() && !fault.is_connect());
+    assert_eq!(fault.to_string(), "no response within 60ms (read_timeout)");
 }
 
 fn a_read_timeout_is_a_named_fault_and_the_client_reconnects<C: Client>() {
@@ -159,26 +169,26 @@ fn reads_in_short_slices_with_work_in_between_time_out<C: Client>() {
     panic!("no read timeout");
 }
 
-fn a_stall_before_the_headers_is_a_read_timeout<C: Client>() {
+fn a_stall_before_the_headers_is_a_response_timeout<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::raw("").stall());
     server.enqueue(Reply::on_accept().stall());
     server.enqueue(Reply::stream().event("a").stall());
     let http = Http::new(server.url("/")).connect_timeout(Duration::from_millis(500));
     let mut client = C::with(quick(http).read_timeout(SHORT));
-    assert_read_timeout(&client.expect_fault());
-    assert_read_timeout(&client.expect_fault());
+    assert_response_timeout(&client.expect_fault());
+    assert_response_timeout(&client.expect_fault());
     client.expect_start();
     client.expect_event("a");
 }
 
-fn a_stall_in_the_headers_is_a_read_timeout<C: Client>() {
+fn a_stall_in_the_headers_is_a_response_timeout<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().stall_after(30));
     server.enqueue(Reply::stream().event("a").stall());
     let http = Http::new(server.url("/")).connect_timeout(Duration::from_millis(500));
     let mut client = C::with(quick(http).read_timeout(SHORT));
-    assert_read_timeout(&client.expect_fault());
+    assert_response_timeout(&client.expect_fault());
     client.expect_start();
 }
 

@@ -307,7 +307,7 @@ fn connections_to_a_server_without_streams_do_not_pile_up() {
             .unwrap();
         for _ in 0..10 {
             match in_time(client.next_action()).await {
-                Some(Ok(Action::Fault(Fault::ReadTimeout(_)))) => {}
+                Some(Ok(Action::Fault(Fault::ResponseTimeout(_)))) => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -113,9 +113,9 @@ fn assert_logged(log: &Log, server: &Server) {
     assert_eq!(
         info,
         [
-            &*connected,
-            &*connected,
-            "the stream ended; reconnecting in 0.0 s"
+            connected.clone(),
+            format!("{connected}, resuming after id \"1\""),
+            "the stream ended; reconnecting in 0.0 s".to_owned()
         ]
     );
     assert_eq!(

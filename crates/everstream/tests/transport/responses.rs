@@ -173,7 +173,7 @@ fn the_wait_for_a_response_ends() {
     let mut request = ConnectRequest::default();
     request.read_timeout = Some(Duration::from_millis(50));
     let fault = wait(Http::new(server.url("/")).send(request)).unwrap_err();
-    assert!(matches!(fault, Fault::ReadTimeout(_)), "{fault:?}");
+    assert!(matches!(fault, Fault::ResponseTimeout(_)), "{fault:?}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ class AsyncHttpxClient(AsyncConnectionClient):
             if refused is not None:
                 return refused
             failure = head.error(library, error, exchange) or failures.before_response(
-                library, error, exchange
+                library, error, exchange, self._stream.response_timeout
             )
         else:
             # From here on the engine enforces the read timeout.

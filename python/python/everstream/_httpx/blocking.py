@@ -136,7 +136,7 @@ class Attempt:
             if refused is not None:
                 return refused
             failure = head.error(library, error, exchange) or failures.before_response(
-                library, error, exchange
+                library, error, exchange, self._read_timeout
             )
         else:
             # From here on the engine enforces the read timeout.

@@ -21,7 +21,9 @@ from .._native import Exchange, redact_url
 from ..errors import ReadError, SSEError
 
 
-def before_response(library: Any, error: Exception, exchange: Exchange) -> Exception:
+def before_response(
+    library: Any, error: Exception, exchange: Exchange, read_timeout: float | None
+) -> Exception:
     """The exception for a failure before the response. It says whether a request was sent."""
     shown = redact_url(exchange.request[1])
     cause: Exception | None = error
@@ -39,6 +41,8 @@ def before_response(library: Any, error: Exception, exchange: Exchange) -> Excep
     elif isinstance(error, (library.ConnectError, library.ProxyError)):
         text = f"could not connect to {shown}: {_reason(error)}"
         failure = exchange.connect_failure(text, is_timeout=False)
+    elif isinstance(error, library.ReadTimeout) and read_timeout is not None:
+        failure = exchange.response_timeout(read_timeout)
     elif isinstance(error, library.TimeoutException):
         text = f"no response received from {shown} within the read timeout"
         failure = exchange.request_failure(text, is_timeout=True)

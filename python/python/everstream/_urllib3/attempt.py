@@ -112,6 +112,8 @@ class Attempt:
             text = f"could not connect to {shown}{in_time}: {error}"
             failure = exchange.connect_failure(text, is_timeout=is_timeout)
             failure = refined(failure, reason_of(error))
+        elif is_timeout and self._read_timeout is not None:
+            failure = exchange.response_timeout(self._read_timeout)
         elif is_timeout:
             text = f"no response received from {shown} within the read timeout"
             failure = exchange.request_failure(text, is_timeout=True)

@@ -242,6 +242,9 @@ fn a_stream_without_events_is_a_warning_after_30_s() {
         "{said}"
     );
     assert_eq!(first_event(":\n\n", 30_000).0, Warn);
+    // Without any data, sooner.
+    assert_eq!(first_event("", 4999).0, Skip);
+    assert_eq!(first_event("", 5000).0, Warn);
     assert_eq!(first_event("data: x\n\n", 30_000).0, Level::Pass);
 }
 

@@ -120,7 +120,7 @@ impl HttpClient {
                 match due {
                     Some((limit, due)) => alarm
                         .poll_at(due, cx)
-                        .map(|_| Err(Fault::ReadTimeout(limit))),
+                        .map(|_| Err(Fault::ResponseTimeout(limit))),
                     None => Poll::Pending,
                 }
             });
