@@ -100,6 +100,16 @@ fn every_shell_has_a_completion_script() {
             ask(shell, check, &script);
         }
     }
+    let fish = printed(&["completions", "fish"]);
+    // fish refuses both when it completes, not when it parses.
+    let mut options = fish.lines().filter(|line| line.contains("string join"));
+    assert!(options.all(|line| !line.contains('.')), "{fish}");
+    assert!(!fish.contains("-s # "), "{fish}");
+    let completed = "source; complete -C 'everstream rel'";
+    if let Some(completed) = ask("fish", &["--no-config", "-c", completed], &fish) {
+        let names = completed.lines().filter_map(|line| line.split('\t').next());
+        assert_eq!(names.collect::<Vec<_>>(), ["relay"]);
+    }
     let refused = everstream(["completions", "tcsh"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
     assert!(
