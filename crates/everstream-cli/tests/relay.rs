@@ -81,7 +81,7 @@ fn a_terminal_shows_a_status_line() {
     let mut terminal = Pty::run(24, 80, &line, &[]);
     let shown = terminal.wait_for("active  3 stored");
     assert!(
-        shown.contains("everstream: now the active relay"),
+        shown.contains("everstream: this relay is now active"),
         "{shown}"
     );
     assert!(!shown.contains('{'), "{shown}");

@@ -367,7 +367,7 @@ fn read_timeout_drops_a_silent_stream() {
     let url = server.url("/");
     let (code, stderr) = Running::follow([&*url].into_iter().chain(options)).end();
     assert_eq!(code, 7, "{stderr}");
-    assert!(stderr.contains("no data received for 300ms"), "{stderr}");
+    assert!(stderr.contains("no data received for 300 ms"), "{stderr}");
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn connect_timeout_limits_connecting() {
     let (code, stderr) = Running::follow(args).end();
     assert_eq!(code, 5, "{stderr}");
     assert!(
-        stderr.contains("could not connect within 300ms"),
+        stderr.contains("could not connect within 300 ms"),
         "{stderr}"
     );
     assert!(
