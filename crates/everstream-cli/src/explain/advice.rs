@@ -307,8 +307,8 @@ fn challenge(response: &ErrorResponse) -> Option<String> {
 /// Whether TLS needs CA certificates that this system doesn't have, such as a container image.
 pub(super) fn has_no_certificates(fault: &Fault) -> bool {
     let error = match fault {
-        Fault::Setup(error) => Some(error),
-        Fault::Redirect(response, RedirectProblem::Unreachable) => response.cause.as_ref(),
+        Fault::Setup(error) => Some(&**error),
+        Fault::Redirect(response, RedirectProblem::Unreachable) => response.cause.as_deref(),
         _ => None,
     };
     match error.and_then(|error| error.downcast_ref::<Error>()) {

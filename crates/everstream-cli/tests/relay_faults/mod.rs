@@ -213,7 +213,7 @@ fn messages(relay: &Running, text: &str) -> usize {
     lines.iter().filter(|line| line.contains(text)).count()
 }
 
-const ACTIVE: &str = r#""message":"this relay is now active""#;
+const ACTIVE: &str = r#""message":"this relay is now the active one""#;
 const STANDBY: &str = "another relay is writing: this relay is now the standby";
 
 /// Whether it became active, and hasn't lost a comparison since.

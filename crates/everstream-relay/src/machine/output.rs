@@ -191,7 +191,7 @@ impl fmt::Display for Notice {
             Notice::NotNeeded => {
                 f.write_str("another relay is writing: this relay stays the standby")
             }
-            Notice::Active => f.write_str("this relay is now active"),
+            Notice::Active => f.write_str("this relay is now the active one"),
             Notice::Conflict => {
                 f.write_str("another relay is writing: this relay is now the standby")
             }
