@@ -156,7 +156,10 @@ fn a_feed_without_ids_is_refused_with_the_way_out() {
     let (code, said) = relay(&server.url("/"), &[]).end();
     assert_eq!(code, 1);
     assert!(said.contains("with no id"), "{said}");
-    assert!(said.contains("hint: --no-ids accepts such a feed"), "{said}");
+    assert!(
+        said.contains("hint: --no-ids accepts such a feed"),
+        "{said}"
+    );
     let relay = relay(&server.url("/"), &["--no-ids"]);
     relay.out.wait_for_text(r#""stored":1"#);
 }

@@ -254,7 +254,7 @@ mod tests {
             ),
             (
                 "{\"format\":\"har\"}\n",
-                "FILE isn't an everstream recording: its format is \\\"har\\\"",
+                "\"FILE isn't an everstream recording: its format is \\\"har\\\"",
             ),
             (
                 "{\"format\":\"everstream-recording\",\"version\":2}\n",
@@ -262,7 +262,7 @@ mod tests {
             ),
             (
                 "{\"format\":\"everstream-recording\"}\n",
-                "FILE isn't an everstream recording: it has no version",
+                "\"FILE isn't an everstream recording: it has no version",
             ),
         ] {
             let problem = read(text).unwrap_err();
@@ -278,6 +278,10 @@ mod tests {
             ("{\"time\":1}", "has no \\\"connected\\\""),
             ("{\"time\":1,\"text\":7}", "has no \\\"connected\\\""),
             ("{\"time\":1,\"base64\":\"?\"}", "invalid"),
+            (
+                "{\"format\":\"har\"}",
+                "line 2 of FILE doesn't begin an everstream recording: its format is",
+            ),
         ] {
             let more = "{\"time\":2,\"text\":\"y\"}";
             let problem = read(&format!("{HEAD}{line}\n{more}\n")).unwrap_err();
