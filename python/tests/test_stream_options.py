@@ -161,7 +161,7 @@ def test_a_read_timeout_has_the_same_message_over_every_transport(
     assert re.search(r" for 250 ?ms \(read_timeout\)$", str(error))
     server.enqueue(Reply.stream().head_delayed(3600))
     _, error = stream(by, "client", server.url(), read_timeout=0.25)
-    assert str(error) == "no response within 250ms (read_timeout)"
+    assert str(error) == "no response within 250 ms (read_timeout)"
 
 
 def test_an_event_resets_the_read_timeout(server: SSEServer, by: str, where: str) -> None:

@@ -70,8 +70,9 @@ impl Cursor {
         // Reported now, not after the first event.
         if !folder(path).is_dir() {
             return Err(
-                Problem::new(format!("the folder of the cursor {shown} doesn't exist"))
-                    .hint("create it first: mkdir -p"),
+                Problem::new(format!("the folder of the cursor {shown} doesn't exist")).hint(
+                    format!("create it first: mkdir -p {}", in_a_shell(folder(path))),
+                ),
             );
         }
         // A fixed name, so that kills leave at most one behind.
@@ -163,6 +164,16 @@ fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
+    }
+}
+
+/// The path as an argument in a shell, quoted if necessary.
+fn in_a_shell(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |char: char| char.is_alphanumeric() || "/._-+@%,:".contains(char);
+    match text.chars().all(is_plain) {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }
 

@@ -227,7 +227,7 @@ pub(crate) fn gave_up_after_warning(error: &Error, asked: &Asked<'_>) {
 fn why(error: &Error, fault: &Fault, asked: &Asked<'_>) -> String {
     let what = report::chain(fault);
     let expected = asked.expected();
-    if advice::has_no_certificates(fault) {
+    if matches!(fault, Fault::Setup(_)) && advice::has_no_certificates(fault) {
         return "gave up: this system has no CA certificates to verify the server with".to_owned();
     }
     match (fault, asked.saved, expected) {

@@ -154,9 +154,9 @@ mod tests {
     #[test]
     fn a_message_has_the_names_of_options_and_no_error_numbers() {
         let fault = Fault::ReadTimeout(std::time::Duration::from_secs(2));
-        assert_eq!(chain(&fault), "no data received for 2s (--read-timeout)");
+        assert_eq!(chain(&fault), "no data received for 2 s (--read-timeout)");
         let fault = Fault::ResponseTimeout(std::time::Duration::from_secs(2));
-        assert_eq!(chain(&fault), "no response within 2s (--read-timeout)");
+        assert_eq!(chain(&fault), "no response within 2 s (--read-timeout)");
         let full = io::Error::from_raw_os_error(28);
         assert_eq!(chain(&full), "No space left on device");
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -171,12 +171,15 @@ fn an_unusable_cursor_is_an_error() {
     let (code, stderr) = end(&folder.file("two", "1\n2\n"));
     assert_eq!(code, 2);
     assert!(stderr.contains("more than one line"), "{stderr}");
-    let (code, stderr) = end(&folder.path("no/such/cursor"));
-    assert_eq!(code, 2);
-    assert!(
-        stderr.contains("hint: create it first: mkdir -p"),
-        "{stderr}"
-    );
+    for name in ["no/such", "it's no/$such"] {
+        let missing = folder.path(name);
+        let (code, stderr) = end(&missing.join("cursor"));
+        assert_eq!(code, 2);
+        let (_, hint) = stderr.split_once("hint: create it first: ").unwrap();
+        assert!(hint.starts_with("mkdir -p "), "{stderr}");
+        let created = Command::new("sh").args(["-c", hint]).status().unwrap();
+        assert!(created.success() && missing.is_dir(), "{stderr}");
+    }
 
     let server = Server::start();
     server.otherwise(Reply::stream().event_with_id("1", "x").stall());

@@ -234,7 +234,7 @@ fn an_event_beyond_max_event_size_ends_it() {
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("limit of 1024 bytes"), "{stderr}");
     assert!(stderr.contains("bytes (--max-event-size)\n"), "{stderr}");
-    let hint = "hint: check that the URL serves an event stream; --max-event-size accepts larger";
+    let hint = "hint: check that the URL serves an event stream; to accept larger events, raise --max-event-size";
     assert!(stderr.contains(hint), "{stderr}");
     let args = [&*url, "--max-event-size", "1M", "--count", "1"];
     assert_eq!(Running::follow(args).end().0, 0);

@@ -65,7 +65,7 @@ fn max_outage_limits_the_time_without_a_connection() {
             stderr.contains("gave up because of --max-outage: "),
             "{stderr}"
         );
-        let hint = "a larger --max-outage retries for longer";
+        let hint = "to retry for longer, raise --max-outage";
         assert!(stderr.contains(hint), "{stderr}");
     }
     // No limit, as in curl.
@@ -349,7 +349,7 @@ fn a_transient_status_has_a_hint_that_helps() {
         );
         answer();
         let (_, stderr) = end(&server, &["--max-attempts", "1"]);
-        let hint = "hint: the server may recover: a larger --max-attempts retries for longer";
+        let hint = "hint: the server may recover: to retry for longer, raise --max-attempts";
         assert!(stderr.contains(hint), "{stderr}");
         answer();
         let options = [

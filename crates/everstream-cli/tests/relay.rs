@@ -81,7 +81,7 @@ fn a_terminal_shows_a_status_line() {
     let mut terminal = Pty::run(24, 80, &line, &[]);
     let shown = terminal.wait_for("active  3 stored");
     assert!(
-        shown.contains("everstream: now the active relay"),
+        shown.contains("everstream: this relay is now the active one"),
         "{shown}"
     );
     assert!(!shown.contains('{'), "{shown}");
@@ -156,7 +156,10 @@ fn a_feed_without_ids_is_refused_with_the_way_out() {
     let (code, said) = relay(&server.url("/"), &[]).end();
     assert_eq!(code, 1);
     assert!(said.contains("with no id"), "{said}");
-    assert!(said.contains("hint: --no-ids accepts it"), "{said}");
+    assert!(
+        said.contains("hint: --no-ids accepts such a feed"),
+        "{said}"
+    );
     let relay = relay(&server.url("/"), &["--no-ids"]);
     relay.out.wait_for_text(r#""stored":1"#);
 }

@@ -367,12 +367,12 @@ fn read_timeout_drops_a_silent_stream() {
     let url = server.url("/");
     let (code, stderr) = Running::follow([&*url].into_iter().chain(options)).end();
     assert_eq!(code, 7, "{stderr}");
-    let expected = "no data received for 300ms (--read-timeout)";
+    let expected = "no data received for 300 ms (--read-timeout)";
     assert!(stderr.contains(expected), "{stderr}");
     server.otherwise(Reply::raw("").stall());
     let (code, stderr) = Running::follow([&*url].into_iter().chain(options)).end();
     assert_eq!(code, 7, "{stderr}");
-    let expected = "no response within 300ms (--read-timeout)";
+    let expected = "no response within 300 ms (--read-timeout)";
     assert!(stderr.contains(expected), "{stderr}");
 }
 
@@ -385,7 +385,7 @@ fn connect_timeout_limits_connecting() {
     let (code, stderr) = Running::follow(args).end();
     assert_eq!(code, 5, "{stderr}");
     assert!(
-        stderr.contains("could not connect within 300ms"),
+        stderr.contains("could not connect within 300 ms"),
         "{stderr}"
     );
     assert!(

@@ -98,7 +98,7 @@ fn reading_and_output_options_apply_to_a_saved_body() {
     let (code, _, stderr) = read(file, &["--max-event-size", "5"]);
     assert_eq!(code, 1, "{stderr}");
     assert!(
-        stderr.contains("--max-event-size accepts larger events"),
+        stderr.contains("to accept larger events, raise --max-event-size"),
         "{stderr}"
     );
     // Nothing proves that the body is complete.

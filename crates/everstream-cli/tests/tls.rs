@@ -44,22 +44,30 @@ fn missing_ca_certificates_have_a_hint_that_helps() {
     let (server, authority, folder) = (gone(), Authority::new(), Folder::new("no-ca"));
     let leaf = authority.server(&["localhost"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
-    let follow = |options: &[&str]| {
-        let url = tls.url("/");
-        let mut command = everstream([&*url].into_iter().chain(options.iter().copied()));
+    let follow = |url: &str, options: &[&str]| {
+        let mut command = everstream([url].into_iter().chain(options.iter().copied()));
         command.env("SSL_CERT_FILE", "/no/such/file");
         command.env("SSL_CERT_DIR", "/no/such/dir");
         Running::start(command).end()
     };
-    let (code, stderr) = follow(&[]);
+    let hint = "everstream: hint: install them (the package ca-certificates), set SSL_CERT_FILE, or \
+                use --cacert FILE";
+    let (code, stderr) = follow(&tls.url("/"), &[]);
     assert_eq!(code, 1, "{stderr}");
-    let expected = "everstream: error: gave up: this system has no CA certificates to verify the server with\n\
-                    everstream: hint: install them (the package ca-certificates), set SSL_CERT_FILE, or \
-                    use --cacert FILE";
-    assert_eq!(stderr, expected);
+    let error =
+        "everstream: error: gave up: this system has no CA certificates to verify the server with";
+    assert_eq!(stderr, format!("{error}\n{hint}"));
+    let moved = Server::start();
+    moved.otherwise(Reply::redirect(307, tls.url("/")));
+    let (code, stderr) = follow(&moved.url("/"), &[]);
+    assert_eq!(code, 3, "{stderr}");
+    assert!(stderr.contains("No CA certificates"), "{stderr}");
+    assert!(stderr.ends_with(hint), "{stderr}");
     let ca = folder.file("ca.pem", &authority.pem());
-    let (code, stderr) = follow(&["--cacert", ca.to_str().unwrap()]);
-    assert_eq!(code, 4, "{stderr}");
+    for url in [tls.url("/"), moved.url("/")] {
+        let (code, stderr) = follow(&url, &["--cacert", ca.to_str().unwrap()]);
+        assert_eq!(code, 4, "{stderr}");
+    }
 }
 
 #[test]

@@ -291,7 +291,11 @@ impl fmt::Display for Fault {
         match self {
             Fault::Connect(_) => f.write_str("could not connect"),
             Fault::ConnectTimeout(limit) => {
-                write!(f, "could not connect within {limit:?} (connect_timeout)")
+                write!(
+                    f,
+                    "could not connect within {} (connect_timeout)",
+                    spaced(*limit)
+                )
             }
             Fault::Request(_) => f.write_str("the request failed before a response arrived"),
             // Without TLS, a proxy answers in place of the server.
@@ -350,10 +354,10 @@ impl fmt::Display for Fault {
             }
             Fault::Read(_) => f.write_str("the connection broke"),
             Fault::ResponseTimeout(limit) => {
-                write!(f, "no response within {limit:?} (read_timeout)")
+                write!(f, "no response within {} (read_timeout)", spaced(*limit))
             }
             Fault::ReadTimeout(limit) => {
-                write!(f, "no data received for {limit:?} (read_timeout)")
+                write!(f, "no data received for {} (read_timeout)", spaced(*limit))
             }
             Fault::TooLarge(error) => error.fmt(f),
             Fault::Incomplete => f.write_str("the stream ended before its end marker (until)"),
@@ -412,6 +416,16 @@ impl fmt::Debug for ErrorResponse {
             .field("withheld_headers", &self.withheld_headers)
             .finish()
     }
+}
+
+/// The duration with a space before its unit, as in "10 s".
+fn spaced(time: Duration) -> String {
+    let mut text = format!("{time:?}");
+    let is_unit = |char: char| !char.is_ascii_digit() && char != '.';
+    if let Some(unit) = text.find(is_unit) {
+        text.insert(unit, ' ');
+    }
+    text
 }
 
 fn redacted(url: &str) -> RedactedUrl<'_> {

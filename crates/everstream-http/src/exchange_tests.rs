@@ -82,10 +82,7 @@ fn connect_and_read_timeouts_apply_in_turn() {
     exchange.handle_timeout(late + LIMIT / 2);
     let fault = exchange.fault();
     assert!(matches!(fault, Fault::ResponseTimeout(limit) if limit == LIMIT / 2));
-    assert_eq!(
-        fault.to_string(),
-        format!("no response within {:?} (read_timeout)", LIMIT / 2)
-    );
+    assert_eq!(fault.to_string(), "no response within 5 s (read_timeout)");
 }
 
 #[test]

@@ -164,7 +164,7 @@ fn one_relay_stores_all_that_it_receives() {
         assert_eq!(world.log, (first..=175).collect::<Vec<_>>(), "{begins:?}");
         assert_eq!(world.relays[0].connects, 1);
         assert!(world.said(0, "the log is empty: starting it"));
-        assert!(!world.said(0, "taking over"));
+        assert!(!world.said(0, "takes over"));
     }
 }
 
@@ -219,7 +219,8 @@ fn a_log_that_lost_everything_is_reported_and_so_is_a_feed_that_does_not_start_a
         assert_eq!(world.log, (again..=175).collect::<Vec<_>>(), "{begins:?}");
         assert!(world.said(0, "is empty now"));
         let gap = format!(
-            "events are missing at the start of the log: the feed sent id {first} first before, and id {again} now"
+            "events are missing at the start of the log: the feed used to start with id {first} \
+             and now starts with id {again}"
         );
         assert_eq!(world.said(0, &gap), begins == Begins::Next);
         let gaps = world.relays[0].machine.snapshot(world.now).gaps;

@@ -4,7 +4,7 @@
 //! the connection fail in some way, and compares what the command printed with what the
 //! server was given: every event exactly once, in order. `readers` and `proxies` are the other way
 //! round: clients and proxies that are not ours, at `everstream serve` and `replay`. `check` runs `everstream
-//! check` against servers that are healthy and set-ups that aren't.
+//! check` against servers that are healthy and setups that aren't.
 
 mod check;
 mod cut;
@@ -29,7 +29,7 @@ const USAGE: &str = "usage: cargo xtask interop [nginx] [starlette] [mcp] [reade
 
   Without a name, all of them. readers: Chromium, npm's eventsource and Python's
   httpx-sse; proxies: nginx and haproxy before `everstream serve`; check: `everstream check` against eight healthy
-  servers and five broken set-ups, and the table in docs/check.md. Debian packages that are missing are installed
+  servers and five broken setups, and the table in docs/check.md. Debian packages that are missing are installed
   with apt-get (as root), those of Python and npm below target/interop.
 
   --command PATH   run this program instead of building everstream

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use everstream::error_strategy::TRANSIENT_STATUSES;
-use everstream::{Error, ErrorResponse, Failure, FailureKind, Fault};
+use everstream::{Error, ErrorResponse, Failure, FailureKind, Fault, RedirectProblem};
 
 use super::answer;
 use super::seconds;
@@ -160,11 +160,11 @@ impl<'a> Asked<'a> {
     fn about_lost_events(&self) -> String {
         let why = "the server may no longer have the events after the last id";
         match self.cursor {
-            Some(file) => format!("{why}: delete {} to start without one", file.display()),
+            Some(file) => format!("{why}: delete {} to start without an id", file.display()),
             None if self.reconnect.last_event_id.is_some() => {
                 format!("{why}: start without --last-event-id")
             }
-            None => format!("{why}: run the command again to start without one"),
+            None => format!("{why}: run the command again to start without an id"),
         }
     }
 
@@ -182,7 +182,7 @@ impl<'a> Asked<'a> {
             (true, false) => {
                 format!("--repeat-unsafe instead of {once} sends the request again")
             }
-            (false, true) if retried => format!("{} retries for longer", self.longer()?),
+            (false, true) if retried => self.longer()?,
             (false, false) if retried => "--repeat-unsafe sends the request again".to_owned(),
             (false, true) => "--retry-status 429,5xx retries it".to_owned(),
             (false, false) => {
@@ -196,9 +196,9 @@ impl<'a> Asked<'a> {
         Some(format!("the server may recover{wait}: {how}"))
     }
 
-    /// The option whose limit ended the attempts, to be raised.
+    /// How to raise the limit that ended the attempts.
     fn longer(&self) -> Option<String> {
-        Some(format!("a larger {}", self.limit?))
+        Some(format!("to retry for longer, raise {}", self.limit?))
     }
 
     /// The connection broke, or the stream ended early.
@@ -228,7 +228,7 @@ impl<'a> Asked<'a> {
                 self.reconnect.once()
             )),
             _ => Some(format!(
-                "{} retries for longer; everstream check examines the server",
+                "{}; everstream check examines the server",
                 self.longer()?
             )),
         }
@@ -306,10 +306,12 @@ fn challenge(response: &ErrorResponse) -> Option<String> {
 
 /// Whether TLS needs CA certificates that this system doesn't have, such as a container image.
 pub(super) fn has_no_certificates(fault: &Fault) -> bool {
-    let Fault::Setup(error) = fault else {
-        return false;
+    let error = match fault {
+        Fault::Setup(error) => Some(&**error),
+        Fault::Redirect(response, RedirectProblem::Unreachable) => response.cause.as_deref(),
+        _ => None,
     };
-    match error.downcast_ref::<Error>() {
+    match error.and_then(|error| error.downcast_ref::<Error>()) {
         Some(Error::Config { setting, problem }) => {
             *setting == "https" && problem.to_string().starts_with("No CA certificates")
         }
@@ -317,16 +319,26 @@ pub(super) fn has_no_certificates(fault: &Fault) -> bool {
     }
 }
 
+const NO_CERTIFICATES: &str =
+    "install them (the package ca-certificates), set SSL_CERT_FILE, or use --cacert FILE";
+
 /// What to try after a fault, independent of the request.
 pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
     match fault {
         Fault::ContentEncoding(_) => {
             Some("request an uncompressed response: -H 'Accept-Encoding: identity'")
         }
-        Fault::Setup(_) if has_no_certificates(fault) => Some(
-            "install them (the package ca-certificates), set SSL_CERT_FILE, or use --cacert FILE",
+        Fault::Setup(_) if has_no_certificates(fault) => Some(NO_CERTIFICATES),
+        Fault::Redirect(_, RedirectProblem::TooMany(_)) => Some(
+            "use the URL that the redirects lead to, or raise --max-redirs; if they form a loop, check \
+             the URL and the server",
         ),
-        Fault::Redirect(..) => Some("use the current URL of the stream"),
+        Fault::Redirect(_, RedirectProblem::Unreachable) => {
+            has_no_certificates(fault).then_some(NO_CERTIFICATES)
+        }
+        Fault::Redirect(..) => Some(
+            "the server's redirect is wrong: check the URL, and the Location header that the server sends",
+        ),
         Fault::Connect(_) => Some(unreachable(fault)),
         Fault::ConnectTimeout(_) => Some(
             "check the host, the port and firewalls in between; a longer --connect-timeout waits longer",
@@ -336,7 +348,7 @@ pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
              try a longer --read-timeout",
         ),
         Fault::TooLarge(_) => Some(
-            "check that the URL serves an event stream; --max-event-size accepts larger events",
+            "check that the URL serves an event stream; to accept larger events, raise --max-event-size",
         ),
         _ => None,
     }

@@ -57,6 +57,7 @@ impl<R: BufRead> Reader<R> {
             Ok(entry) => return Ok(Some(entry)),
             Err(ParseError::Line(what)) => self.problem(&what),
             Err(ParseError::File(what)) => return Err(self.problem(&what).hint(HINT)),
+            Err(ParseError::NoRecording(why)) => return Err(self.no_recording(&why).hint(HINT)),
         };
         if self.number == 1 {
             return Err(problem.hint(HINT));
@@ -92,6 +93,17 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
+    fn no_recording(&self, why: &str) -> Problem {
+        match self.number {
+            1 => Problem::new(format!(
+                "{} isn't an everstream recording: {why}",
+                self.name
+            )),
+            // After another recording.
+            _ => self.problem(&format!("doesn't begin an everstream recording: {why}")),
+        }
+    }
+
     fn problem(&self, what: &str) -> Problem {
         match self.number {
             0 => Problem::new(format!("{} {what}", self.name)),
@@ -106,6 +118,8 @@ enum ParseError {
     /// The line may be cut off.
     Line(String),
     File(String),
+    /// The file, or the part that begins with this line, is something else.
+    NoRecording(String),
 }
 
 fn parse(line: &[u8], is_first: bool) -> Result<Entry, ParseError> {
@@ -158,14 +172,14 @@ fn cause(line: &[u8], error: &serde_json::Error) -> String {
 
 fn begin(format: &Value, version: Option<&Value>) -> Result<Entry, ParseError> {
     if format.as_str() != Some(FORMAT) {
-        return Err(ParseError::File(format!("has the format {format}")));
+        return Err(ParseError::NoRecording(format!("its format is {format}")));
     }
     match version.and_then(Value::as_u64) {
         Some(VERSION) => Ok(Entry::Begin),
         Some(other) => Err(ParseError::File(format!(
             "has format version {other}; this command supports version {VERSION}"
         ))),
-        None => Err(ParseError::File("has no version".into())),
+        None => Err(ParseError::NoRecording("it has no version".into())),
     }
 }
 
@@ -238,12 +252,18 @@ mod tests {
                 "{\"time\":1,\"text\":\"x\"}\n",
                 "line 1 of FILE isn't the first line of a recording",
             ),
-            ("{\"format\":\"har\"}\n", "has the format"),
+            (
+                "{\"format\":\"har\"}\n",
+                "\"FILE isn't an everstream recording: its format is \\\"har\\\"",
+            ),
             (
                 "{\"format\":\"everstream-recording\",\"version\":2}\n",
                 "version 2",
             ),
-            ("{\"format\":\"everstream-recording\"}\n", "has no version"),
+            (
+                "{\"format\":\"everstream-recording\"}\n",
+                "\"FILE isn't an everstream recording: it has no version",
+            ),
         ] {
             let problem = read(text).unwrap_err();
             assert!(problem.contains(expected), "{problem}");
@@ -258,6 +278,10 @@ mod tests {
             ("{\"time\":1}", "has no \\\"connected\\\""),
             ("{\"time\":1,\"text\":7}", "has no \\\"connected\\\""),
             ("{\"time\":1,\"base64\":\"?\"}", "invalid"),
+            (
+                "{\"format\":\"har\"}",
+                "line 2 of FILE doesn't begin an everstream recording: its format is",
+            ),
         ] {
             let more = "{\"time\":2,\"text\":\"y\"}";
             let problem = read(&format!("{HEAD}{line}\n{more}\n")).unwrap_err();

@@ -122,7 +122,7 @@ fn text(snapshot: &Snapshot) -> String {
         ("stored", "Events that this relay stored", snapshot.stored),
         (
             "conflicts",
-            "Times that the log didn't end as expected: another writer, or a failover",
+            "Number of times the log's end wasn't the expected one: another writer, or a failover",
             snapshot.conflicts,
         ),
         (

@@ -206,7 +206,9 @@ async fn stop(stopper: Stopper, mut signals: Signals) {
     terminal::erase_status();
     if !at_once {
         report::error("the log didn't answer within 10 s of the signal", None);
-        report::hint("the next relay will find out whether the last batch was stored");
+        report::hint(
+            "start the relay again: it reads the log to see whether the last batch was stored",
+        );
     }
     std::process::exit(Exit::Failed as i32);
 }
@@ -243,7 +245,7 @@ fn tell(args: &RelayArgs, result: &Result<End, Error>, connections: u64) -> Exit
             report::error(&error.to_string(), None);
             match failure {
                 Failure::NoIds { .. } => report::hint(
-                    "--no-ids accepts it: events may be missed, and there is no standby",
+                    "--no-ids accepts such a feed: events may be missed, and there is no standby",
                 ),
                 Failure::Rejected { .. } => {
                     report::hint("--dead-letter stores a placeholder for it and continues");

@@ -95,7 +95,7 @@ impl Entries {
             (None, _) => None,
         };
         if encoder.as_str().is_empty() {
-            return Err("it needs one of the fields data, id, retry and comment".into());
+            return Err("the object needs one of the fields data, id, retry and comment".into());
         }
         Ok(finish(encoder, id))
     }
@@ -236,7 +236,7 @@ mod tests {
                 "isn't a number of milliseconds: \"1s\"",
             ),
             (r#"{"retry":-1}"#, "isn't a number of milliseconds: -1"),
-            ("{}", "needs one of the fields"),
+            ("{}", "the object needs one of the fields"),
             (r#"{"data":null}"#, "needs one of the fields"),
         ] {
             let mut entries = numbered(true);

@@ -17,7 +17,7 @@ fn raising_the_reached_limit_helps() {
     let quick = ["--retry-delay", "1ms"];
     fail();
     fail();
-    let hint = "a larger --max-attempts retries for longer; everstream check examines the server";
+    let hint = "to retry for longer, raise --max-attempts; everstream check examines the server";
     let options = [&quick[..], &["--max-attempts", "2"]].concat();
     let stderr = fails(&server.url("/"), &options, 8, hint);
     let error = "error: gave up because of --max-attempts: the server closed the connection before \
@@ -32,7 +32,7 @@ fn raising_the_reached_limit_helps() {
     // The hint names the option that was used.
     fail();
     fail();
-    let hint = "a larger --retry retries for longer; everstream check examines the server";
+    let hint = "to retry for longer, raise --retry; everstream check examines the server";
     let options = [&quick[..], &["--retry", "1"]].concat();
     let stderr = fails(&server.url("/"), &options, 8, hint);
     assert!(stderr.contains("gave up because of --retry: "), "{stderr}");
@@ -93,9 +93,21 @@ fn hints_about_content_coding_and_redirects_help() {
     let target = answers(|_| true, Reply::status(404));
     let gate = Server::start();
     gate.otherwise(Reply::redirect(307, target.url("/")));
-    let hint = "use the current URL of the stream";
+    let hint = "use the URL that the redirects lead to, or raise --max-redirs; if they form a loop, check \
+                the URL and the server";
     fails(&gate.url("/"), &["--max-redirs", "0"], 3, hint);
     works(&target.url("/"), &["--max-redirs", "0"]);
+    works(&gate.url("/"), &["--max-redirs", "1"]);
+
+    let hint = "the server's redirect is wrong: check the URL, and the Location header that the server sends";
+    for location in ["ftp://localhost/", "http://"] {
+        let wrong = Server::start();
+        wrong.otherwise(Reply::redirect(307, location));
+        let stderr = fails(&wrong.url("/"), &[], 3, hint);
+        assert!(stderr.contains("redirects (307)"), "{stderr}");
+        wrong.otherwise(Reply::redirect(307, target.url("/")));
+        works(&wrong.url("/"), &[]);
+    }
 }
 
 #[test]
@@ -305,7 +317,7 @@ fn a_longer_connect_timeout_helps_with_a_slow_server() {
     let hint = "check the host, the port and firewalls in between; a longer --connect-timeout waits longer";
     let stderr = fails(&url, &[&options[..], &["300ms"]].concat(), 5, hint);
     assert!(
-        stderr.contains("could not connect within 300ms"),
+        stderr.contains("could not connect within 300 ms"),
         "{stderr}"
     );
     waits.recv().unwrap();

@@ -220,7 +220,7 @@ fn a_forgotten_event_id_has_a_hint() {
     let cursor = folder.file("cursor", "41\n");
     let name = cursor.to_str().unwrap();
     let why = "the server may no longer have the events after the last id";
-    let hint = format!("{why}: delete {name} to start without one");
+    let hint = format!("{why}: delete {name} to start without an id");
     fails(&url, &["--cursor", name], 6, &hint);
     std::fs::remove_file(&cursor).unwrap();
     works(&url, &["--cursor", name]);
@@ -231,7 +231,7 @@ fn a_forgotten_event_id_has_a_hint() {
 
     // The id is from this run.
     server.enqueue(Reply::stream().retry(1).event_with_id("1", "a").end());
-    let hint = format!("{why}: run the command again to start without one");
+    let hint = format!("{why}: run the command again to start without an id");
     fails(&url, &[], 6, &hint);
     works(&url, &[]);
     // Without an id, the URL is the problem.

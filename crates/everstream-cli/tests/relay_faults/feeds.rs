@@ -163,7 +163,7 @@ pub(super) fn the_feed_no_longer_knows_the_id(engine: &mut Engine, _random: &mut
     });
     let relay = relay(&server, engine, &[]);
     assert_stored(engine, &pushed((1..=50).chain(101..=110)));
-    let gap = "the log has a gap after id 50: the feed sent id 51 next before, and id 101 now";
+    let gap = "the log has a gap after id 50: the feed used to continue with id 51 and now continues with id 101";
     // It was written before, but may not have been read.
     wait_for("gap", || (messages(&relay, gap) > 0).then_some(()));
     assert_eq!(messages(&relay, gap), 1);

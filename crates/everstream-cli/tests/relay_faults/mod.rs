@@ -213,8 +213,8 @@ fn messages(relay: &Running, text: &str) -> usize {
     lines.iter().filter(|line| line.contains(text)).count()
 }
 
-const ACTIVE: &str = r#""message":"now the active relay""#;
-const STANDBY: &str = "another relay is writing: now the standby";
+const ACTIVE: &str = r#""message":"this relay is now the active one""#;
+const STANDBY: &str = "another relay is writing: this relay is now the standby";
 
 /// Whether it became active, and hasn't lost a comparison since.
 fn is_active(relay: &Running) -> bool {

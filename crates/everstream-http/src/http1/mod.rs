@@ -117,8 +117,10 @@ impl fmt::Display for Malformed {
                     "the response has a chunk extension larger than {kib} KiB"
                 )
             }
-            Malformed::ChunkEnd => f.write_str("a chunk of the response has the wrong size"),
-            Malformed::Trailers => f.write_str("the response has invalid or too large trailers"),
+            Malformed::ChunkEnd => {
+                f.write_str("a chunk of the response doesn't end with CRLF after its declared size")
+            }
+            Malformed::Trailers => f.write_str("the response has invalid or oversized trailers"),
         }
     }
 }

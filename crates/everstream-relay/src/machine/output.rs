@@ -78,7 +78,7 @@ pub enum Command {
 /// ```
 /// use everstream_relay::Notice;
 ///
-/// assert_eq!(Notice::TakingOver.to_string(), "the log is missing events: taking over");
+/// assert_eq!(Notice::TakingOver.to_string(), "the log is missing events: this relay takes over");
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -187,13 +187,20 @@ impl fmt::Display for Notice {
                 f.write_str("the log is empty: starting it")
             }
             Notice::Opened(tail) => write!(f, "the log ends with {tail}"),
-            Notice::TakingOver => f.write_str("the log is missing events: taking over"),
-            Notice::NotNeeded => f.write_str("another relay is writing: still the standby"),
-            Notice::Active => f.write_str("now the active relay"),
-            Notice::Conflict => f.write_str("another relay is writing: now the standby"),
+            Notice::TakingOver => f.write_str("the log is missing events: this relay takes over"),
+            Notice::NotNeeded => {
+                f.write_str("another relay is writing: this relay stays the standby")
+            }
+            Notice::Active => f.write_str("this relay is now the active one"),
+            Notice::Conflict => {
+                f.write_str("another relay is writing: this relay is now the standby")
+            }
             Notice::Unknown(error) => {
                 let error = Plain(&**error);
-                write!(f, "a batch may have been stored, asking the log: {error}")
+                write!(
+                    f,
+                    "can't tell whether a batch was stored: {error}; reading the log to find out"
+                )
             }
             Notice::Unavailable(error) => {
                 write!(f, "the log isn't available, retrying: {}", Plain(&**error))
@@ -224,8 +231,8 @@ impl fmt::Display for Notice {
                 received,
             } => write!(
                 f,
-                "events are missing at the start of the log: the feed sent id {expected} first before, and id \
-                 {received} now"
+                "events are missing at the start of the log: the feed used to start with id {expected} and \
+                 now starts with id {received}"
             ),
             Notice::Gap {
                 after,
@@ -233,8 +240,8 @@ impl fmt::Display for Notice {
                 received,
             } => write!(
                 f,
-                "the log has a gap after {}: the feed sent id {expected} next before, and id \
-                 {received} now",
+                "the log has a gap after {}: the feed used to continue with id {expected} and now \
+                 continues with id {received}",
                 IdOf(after.as_deref())
             ),
         }

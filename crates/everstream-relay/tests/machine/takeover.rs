@@ -156,7 +156,7 @@ fn a_feed_that_forgot_the_next_event_leaves_a_gap_that_is_reported() {
         .iter()
         .map(|it| it.to_string())
         .find(|it| it.contains("gap"));
-    let expected = "the log has a gap after id a: the feed sent id b next before, and id d now";
+    let expected = "the log has a gap after id a: the feed used to continue with id b and now continues with id d";
     assert_eq!(
         (text.as_deref(), rig.machine.snapshot(rig.now).gaps),
         (Some(expected), 1)

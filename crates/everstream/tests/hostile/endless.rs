@@ -32,7 +32,7 @@ const CHUNK_LINE_TOO_LONG: &[&str] = &[
 const TRAILERS: &[&str] = &[
     "start",
     "event a",
-    "Read: the response has invalid or too large trailers [Malformed]",
+    "Read: the response has invalid or oversized trailers [Malformed]",
 ];
 
 fn endless(before: &str, repeated: &str) -> Reply {

@@ -324,7 +324,8 @@ fn malformed_chunks_are_named_faults_after_the_received_events<C: Client>() {
         "event a",
         "Read: the response has an invalid chunk size [Malformed]",
     ];
-    let chunk_end = "Read: a chunk of the response has the wrong size [Malformed]";
+    let chunk_end =
+        "Read: a chunk of the response doesn't end with CRLF after its declared size [Malformed]";
     check::<C>(&[
         (
             "sizes in capitals, with zeros and extensions",

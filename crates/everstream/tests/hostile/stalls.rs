@@ -21,8 +21,8 @@ for_both_clients!(
 /// Longer than a loaded machine pauses within a response.
 const READ: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_millis(500);
-const NO_RESPONSE: &str = "ResponseTimeout: no response within 2s (read_timeout)";
-const READ_TIMEOUT: &str = "ReadTimeout: no data received for 2s (read_timeout)";
+const NO_RESPONSE: &str = "ResponseTimeout: no response within 2 s (read_timeout)";
+const READ_TIMEOUT: &str = "ReadTimeout: no data received for 2 s (read_timeout)";
 
 fn with_timeouts(http: Http) -> Builder {
     quick(http.connect_timeout(CONNECT)).read_timeout(READ)
@@ -150,7 +150,7 @@ fn a_server_that_never_accepts_is_a_connect_timeout<C: Client>() {
     let fault = C::with(builder).expect_error();
     assert!(matches!(fault, Fault::ConnectTimeout(CONNECT)), "{fault:?}");
     let message = fault.to_string();
-    assert_eq!(message, "could not connect within 500ms (connect_timeout)");
+    assert_eq!(message, "could not connect within 500 ms (connect_timeout)");
 }
 
 /// The request is larger than the buffers of both sockets, so it can't be sent completely.

@@ -39,7 +39,7 @@ fn assert_response_timeout(fault: &Fault) {
         "{fault:?}"
     );
     assert!(fault.is_timeout() && !fault.is_connect());
-    assert_eq!(fault.to_string(), "no response within 60ms (read_timeout)");
+    assert_eq!(fault.to_string(), "no response within 60 ms (read_timeout)");
 }
 
 fn a_read_timeout_is_a_named_fault_and_the_client_reconnects<C: Client>() {

@@ -44,7 +44,7 @@ fn measured() -> String {
         )
         .unwrap();
     }
-    text += "\nA thousand clients lose the same server at the same moment. When they reconnect, in milliseconds from then;\neach # is four clients:\n\n```text\n";
+    text += "\nA thousand clients lose the same server at the same moment. The time of each reconnect, in milliseconds after the loss;\neach # is four clients:\n\n```text\n";
     let times = first_reconnects(Seeds::Fixed, ":\n");
     for (at, count) in slices(&times, Duration::from_millis(50)) {
         let (at, marks) = (at.as_millis(), "#".repeat(count.div_ceil(4)));

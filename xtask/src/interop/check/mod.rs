@@ -1,4 +1,4 @@
-//! `everstream check` against healthy servers of others, and against set-ups that are broken on purpose: no
+//! `everstream check` against healthy servers of others, and against setups that are broken on purpose: no
 //! healthy server may fail, and the first finding about a broken one has to name the cause. The result is the
 //! table in `docs/check.md`.
 

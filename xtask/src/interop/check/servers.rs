@@ -1,4 +1,4 @@
-//! The servers of others, and the broken set-ups.
+//! The servers of others, and the broken setups.
 
 use std::fs;
 use std::path::{Path, PathBuf};
