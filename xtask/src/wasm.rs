@@ -22,9 +22,10 @@ const PACKAGES: &[&str] = &[
 ];
 
 const USAGE: &str = "\
-usage: cargo xtask wasm [--examples | --bench [--events N] [--rounds N]]
+usage: cargo xtask wasm [--lint | --examples | --bench [--events N] [--rounds N]]
 
-  without an option  the tests, the guide's programs, the size of a minimal client, and clippy
+  without an option  the tests, the guide's programs, and the size of a minimal client
+  --lint             fmt, and clippy for the browser
   --examples         the Leptos example
   --bench            the speed and the size of clients, into docs/bench/browser.md
 ";
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         [] => Workplace::new()?.run_tests(),
+        ["--lint"] => Workplace::new()?.lint(),
         ["--examples"] => Workplace::new()?.run_examples(),
         ["--bench", ref options @ ..] => {
             let [mut events, mut rounds] = ["300000", "7"];
@@ -79,7 +81,6 @@ impl Workplace {
         let mut runner_build = self.native("build", "browser-runner");
         let mut runner_build = runner_build.arg("--quiet").spawn()?;
         self.build(&["--package", "browser-guest", "--release"])?;
-        self.lint()?;
         runner_build.wait()?;
         self.run_runner()?;
         self.host("guide", &[])?;
