@@ -213,34 +213,25 @@ fn problem(id: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    struct Folder(PathBuf);
+    struct Folder(tempfile::TempDir);
 
     impl Folder {
-        fn new(name: &str) -> Folder {
-            let path =
-                std::env::temp_dir().join(format!("es-cursor-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Folder(path)
+        fn new() -> Folder {
+            Folder(tempfile::tempdir().unwrap())
         }
 
         fn open(&self, every: Duration) -> Result<Cursor, Problem> {
             let args = CursorArgs {
-                cursor: Some(self.0.join("c")),
+                cursor: Some(self.0.path().join("c")),
                 cursor_every: every,
             };
             Cursor::open(&args).map(Option::unwrap)
         }
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
     fn a_saved_id_is_read_back() {
-        let folder = Folder::new("again");
+        let folder = Folder::new();
         for id in ["41", "ü x ", "a\tb"] {
             folder
                 .open(Duration::ZERO)
@@ -252,13 +243,13 @@ mod tests {
         let mut cursor = folder.open(Duration::ZERO).unwrap();
         cursor.advance(None).unwrap();
         assert_eq!(folder.open(Duration::ZERO).unwrap().id(), None);
-        let names: Vec<_> = fs::read_dir(&folder.0).unwrap().collect();
+        let names: Vec<_> = fs::read_dir(folder.0.path()).unwrap().collect();
         assert_eq!(names.len(), 1, "a temporary file is left: {names:?}");
     }
 
     #[test]
     fn cursor_every_batches_writes_until_flush() {
-        let folder = Folder::new("fast");
+        let folder = Folder::new();
         let mut cursor = folder.open(Duration::from_secs(3600)).unwrap();
         let on_disk = || folder.open(Duration::ZERO).unwrap().id().map(str::to_owned);
         cursor.advance(Some("1")).unwrap();
@@ -276,12 +267,12 @@ mod tests {
 
     #[test]
     fn an_invalid_cursor_file_is_refused() {
-        let folder = Folder::new("other");
+        let folder = Folder::new();
         for content in ["a\nb\n", "\0", "\n\n", &"x".repeat(70_000)] {
-            fs::write(folder.0.join("c"), content).unwrap();
+            fs::write(folder.0.path().join("c"), content).unwrap();
             assert!(folder.open(Duration::ZERO).is_err(), "{content:.10?}");
         }
-        fs::write(folder.0.join("c"), b"\xff").unwrap();
+        fs::write(folder.0.path().join("c"), b"\xff").unwrap();
         assert!(folder.open(Duration::ZERO).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use everstream_testing::{Reply, Server};
 
-use crate::common;
+use crate::common::{self, Folder};
 
 /// Precedes each drawing of the status line, and erases it.
 const ERASE: &str = "\r\x1b[K";
@@ -243,12 +243,12 @@ fn the_status_line_shows_the_wait_for_a_retry() {
 
 #[test]
 fn the_status_line_is_never_mixed_into_output() {
-    let file = std::env::temp_dir().join(format!("es-terminal-{}", std::process::id()));
+    let folder = Folder::new("terminal");
+    let file = folder.path("events");
     let server = serve(Reply::stream().event("x"));
     let to_file = format!("> '{}'", file.display());
     let (shown, _) = on_a_terminal(&server, &to_file, &[]);
     let written = std::fs::read_to_string(&file).unwrap();
-    std::fs::remove_file(&file).unwrap();
     assert!(shown.contains("0 events"), "{shown:?}");
     assert!(written.starts_with("{\"event\":"), "{written:?}");
     assert_eq!(written.lines().count(), 1, "{written:?}");

@@ -224,19 +224,17 @@ pub(crate) fn open(url: &str, method: &str, headers: &str) -> TcpStream {
     socket
 }
 
-/// A folder that is deleted when dropped.
-pub(crate) struct Folder(PathBuf);
+/// A folder that is deleted when dropped. Two of the same name differ.
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub(crate) fn new(name: &str) -> Folder {
-        let folder = format!("es-cli-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
+        let prefix = format!("es-cli-{name}-");
+        Folder(tempfile::Builder::new().prefix(&prefix).tempdir().unwrap())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// A file with this content.
@@ -244,11 +242,5 @@ impl Folder {
         let path = self.path(name);
         std::fs::write(&path, content).unwrap();
         path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -119,9 +119,8 @@ fn during_the_tls_handshake_through_a_tunnel() {
 #[test]
 #[cfg(target_os = "linux")]
 fn during_a_lookup() {
-    let folder = std::env::temp_dir().join(format!("everstream-lookup-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let (source, library) = (folder.join("hang.c"), folder.join("hang.so"));
+    let folder = tempfile::tempdir().unwrap();
+    let (source, library) = (folder.path().join("hang.c"), folder.path().join("hang.so"));
     std::fs::write(&source, HANGING_LOOKUP).unwrap();
     let mut compiler = std::process::Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-o"]);
@@ -129,7 +128,6 @@ fn during_a_lookup() {
     assert!(status.success());
     let preload = [("LD_PRELOAD", library.to_str().unwrap())];
     in_child("closing::child_resolves_a_name", &preload);
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[cfg(target_os = "linux")]

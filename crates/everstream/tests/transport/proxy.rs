@@ -252,17 +252,16 @@ fn child_follows_feed_test() {
 fn the_proxy_of_the_environment_is_used_for_https() {
     let server = streaming();
     let authority = Authority::new();
-    let roots = std::env::temp_dir().join(format!("everstream-tunnel-{}.pem", std::process::id()));
+    let roots = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&roots, authority.pem()).unwrap();
     let leaf = authority.server(&["feed.test"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
     let proxy = Proxy::start(Behavior::ConnectTo(tls.addr()));
     let variables = [
         ("HTTPS_PROXY", &*proxy.url()),
-        ("SSL_CERT_FILE", roots.to_str().unwrap()),
+        ("SSL_CERT_FILE", roots.path().to_str().unwrap()),
     ];
     in_child("proxy::child_follows_feed_test_by_https", &variables);
-    std::fs::remove_file(roots).unwrap();
     let heads = proxy.heads();
     assert_eq!(heads.len(), 2, "once for each client");
     for head in heads {
@@ -335,18 +334,17 @@ fn child_follows_the_url() {
 fn an_https_proxy_is_verified_with_the_systems_certificates() {
     let server = streaming();
     let authority = Authority::new();
-    let roots = std::env::temp_dir().join(format!("everstream-proxy-{}.pem", std::process::id()));
+    let roots = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&roots, authority.pem()).unwrap();
     let leaf = authority.server(&["localhost"], Validity::Now);
     let proxy = TlsServer::start(leaf.config(&["http/1.1"]), &server);
     for named_by in ["http_proxy", "ALL_PROXY", "EVERSTREAM_TEST_PROXY"] {
         let variables = [
             (named_by, &*proxy.url("/")),
-            ("SSL_CERT_FILE", roots.to_str().unwrap()),
+            ("SSL_CERT_FILE", roots.path().to_str().unwrap()),
         ];
         in_child("proxy::child_uses_an_https_proxy", &variables);
     }
-    std::fs::remove_file(roots).unwrap();
 }
 
 #[test]

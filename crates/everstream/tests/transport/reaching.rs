@@ -138,27 +138,10 @@ fn the_next_address_of_a_host_is_tried_if_one_refuses() {
 mod unix_socket {
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::thread::JoinHandle;
 
     use super::*;
-
-    /// A temporary folder that is removed on drop.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Folder {
-            let folder = std::env::temp_dir().join(format!("es-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(&folder).unwrap();
-            Folder(folder)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     /// Answers one request with `reply`, and returns the request's head.
     fn answer(path: &Path, reply: &Reply) -> JoinHandle<String> {
@@ -178,9 +161,9 @@ mod unix_socket {
 
     #[test]
     fn streams_over_unix_sockets_work() {
-        let folder = Folder::new("followed");
+        let folder = tempfile::tempdir().unwrap();
         both(|kind| {
-            let path = folder.0.join(format!("{kind:?}.sock"));
+            let path = folder.path().join(format!("{kind:?}.sock"));
             let server = answer(&path, &Reply::stream().event("hello").close_delimited());
             // The proxy isn't reachable, so it must not be used.
             let http = Http::new("http://feed.invalid/events")
@@ -195,9 +178,9 @@ mod unix_socket {
 
     #[test]
     fn a_missing_unix_socket_is_a_connect_fault() {
-        let folder = Folder::new("missing");
+        let folder = tempfile::tempdir().unwrap();
         both(|kind| {
-            let http = Http::new("http://localhost/").unix_socket(folder.0.join("none"));
+            let http = Http::new("http://localhost/").unix_socket(folder.path().join("none"));
             let fault = kind.build(SseClient::builder(http)).any_fault();
             assert!(fault.is_connect(), "{fault:?}");
         });

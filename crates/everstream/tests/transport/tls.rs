@@ -340,12 +340,11 @@ fn child_has_no_certificates() {
 /// A client of an `http` URL reads the system's certificates only when it is redirected to `https`.
 #[test]
 fn a_redirect_to_tls_trusts_the_systems_certificates() {
-    let file = std::env::temp_dir().join(format!("everstream-roots-{}.pem", std::process::id()));
+    let file = tempfile::NamedTempFile::new().unwrap();
     in_child(
         "tls::child_is_redirected_to_tls",
-        &[("SSL_CERT_FILE", file.to_str().unwrap())],
+        &[("SSL_CERT_FILE", file.path().to_str().unwrap())],
     );
-    std::fs::remove_file(file).unwrap();
 }
 
 #[test]

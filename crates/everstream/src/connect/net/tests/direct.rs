@@ -78,7 +78,8 @@ async fn without_a_tls_feature_https_is_unreachable_and_nothing_is_dialed() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_unix_socket_is_used_for_every_url() {
-    let path = std::env::temp_dir().join(format!("everstream-net-{}.sock", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feed.sock");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     tokio::spawn(async move { greet(listener.accept().await.unwrap().0, "hello").await });
     let transport = |path: &std::path::Path| Transport {

@@ -94,8 +94,7 @@ async fn a_server_without_the_key_of_the_pinned_certificate_is_refused() {
 /// Only roots set by the user are accepted as server certificates.
 #[test]
 fn a_self_signed_server_certificate_among_system_roots_is_not_trusted() {
-    let folder = std::env::temp_dir();
-    let roots = folder.join(format!("everstream-net-{}.pem", std::process::id()));
+    let roots = tempfile::NamedTempFile::new().unwrap();
     let own = self_signed(&params("feed.test", "x"));
     std::fs::write(&roots, own.certificate.pem()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -103,11 +102,10 @@ fn a_self_signed_server_certificate_among_system_roots_is_not_trusted() {
     let port = server.port().to_string();
     let child = concat!(module_path!(), "::child_connects");
     let variables = [
-        ("SSL_CERT_FILE", roots.to_str().unwrap()),
+        ("SSL_CERT_FILE", roots.path().to_str().unwrap()),
         ("EVERSTREAM_TEST_PORT", &*port),
     ];
     let output = in_child(child, &variables);
-    std::fs::remove_file(roots).unwrap();
     let expected = "the certificate of feed.test is not trusted: it is self-signed, or is itself a CA certificate";
     assert!(output.contains(expected), "{output}");
 }
