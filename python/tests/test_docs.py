@@ -27,7 +27,6 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "start.md",
     GUIDES / "llm.md",
-    GUIDES / "auth.md",
     GUIDES / "migrating_python.md",
 ]
 SITE = "https://example.com"
@@ -79,11 +78,9 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/log": log,
     "/messages": lambda: [messages("Rayleigh ", "scattering.")],
     "/proxied": lambda: [stream().event("through the proxy")],
-    "/fresh": lambda: [stream().event("let in").stall()],
     "/clock": lambda: [stream().event("Sat Jan 31 12:00:00 UTC 2026").stall()],
     "/openai": lambda: [chat("null", '"Rayleigh "', '"scattering."').event("[DONE]").stall()],
     "/anthropic": lambda: [messages("Rayleigh ", "scattering.")],
-    "/retried": lambda: [Reply.status(429), chat('"Rayleigh scattering."').event("[DONE]").stall()],
     "/busy": lambda: [
         Reply.status(429),
         Reply.status(401),
@@ -105,12 +102,10 @@ EXPECTED_REQUESTS: dict[str, tuple[Callable[[Request], object], list[object]]] =
         lambda request: (request.method, request.headers["authorization"]),
         [*[("POST", "Bearer old")] * 2, *[("POST", "Bearer new")] * 2],
     ),
-    "/retried": (lambda request: request.method, ["POST", "POST"]),
     "/messages": (
         lambda request: (request.headers["x-api-key"], json.loads(request.body)["stream"]),
         [("...", True)],
     ),
-    "/fresh": (lambda request: request.headers["authorization"], ["Bearer fresh"]),
     "/openai": (
         lambda request: (request.headers["authorization"], json.loads(request.body)["stream"]),
         [("Bearer ...", True)],

@@ -1,4 +1,4 @@
-//! Bugs of other clients that no other test covers. `docs/reliability/peers.md` lists all of them.
+//! Bugs of other clients that no other test covers. `COMPARE.md` lists the others, too.
 
 use std::time::Duration;
 
