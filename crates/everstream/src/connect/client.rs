@@ -32,6 +32,8 @@ const GRACE: Duration = Duration::from_millis(20);
 #[cfg(feature = "http2")]
 const MAX_REOPENED: usize = 2;
 
+/// Keeps the settings, not a request: with a smaller future, an idle stream over HTTP/2 takes 2.4 instead of
+/// 3.5 KiB.
 pub(super) struct HttpClient {
     pub(super) url: Arc<String>,
     pub(super) settings: Arc<Settings>,

