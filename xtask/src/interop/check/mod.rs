@@ -1,6 +1,6 @@
 //! `everstream check` against healthy servers of others, and against setups that are broken on purpose: no
 //! healthy server may fail, and the first finding about a broken one has to name the cause. The result is the
-//! table in `docs/check.md`.
+//! list in `docs/check.md`.
 
 mod servers;
 
@@ -18,7 +18,7 @@ const DURATION: &str = "8s";
 
 const PAGE: &str = "docs/check.md";
 const BEGIN: &str = "<!-- Written by `cargo xtask interop check` -->\n";
-const END: &str = "<!-- End of the table -->\n";
+const END: &str = "<!-- End of the list -->\n";
 
 /// What the check has to say about a server.
 enum Expected {
@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     }
 }
 
-/// Runs the command; returns a row of the table.
+/// Runs the command; returns a line of the list.
 fn examine(
     context: &Context,
     programs: &Programs,
@@ -79,11 +79,8 @@ fn examine(
         ),
     );
     Ok(format!(
-        "| {} | {} | {} | {} |\n",
-        setup.name,
-        running.version,
-        found.verdict,
-        found.first.map_or(String::new(), |it| format!("`{it}`"))
+        "- {} ({}): {}\n",
+        setup.name, running.version, found.verdict
     ))
 }
 
@@ -111,18 +108,17 @@ impl Found {
     }
 }
 
-/// Replaces the table in the page.
+/// Replaces the list in the page.
 fn write(page: &Path, rows: &[String]) -> sh::Outcome {
     let text = fs::read_to_string(page)?;
     let place = text
         .split_once(BEGIN)
         .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = place.ok_or_else(|| format!("{} has no table", page.display()))?;
-    let head = "| server | version | verdict | first finding |\n|---|---|---|---|\n";
-    let table = rows.concat();
+    let (before, after) = place.ok_or_else(|| format!("{} has no list", page.display()))?;
+    let list = rows.concat();
     Ok(fs::write(
         page,
-        format!("{before}{BEGIN}\n{head}{table}\n{END}{after}"),
+        format!("{before}{BEGIN}\n{list}\n{END}{after}"),
     )?)
 }
 
