@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from conftest import AUTHORITY
-from everstream.testing import Feed, Reply, Request, SSEServer
+from everstream.testing import Reply, Request, SSEServer
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "crates" / "everstream" / "guides"
@@ -43,13 +43,6 @@ BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MUL
 stream = Reply.stream
 
 
-def log() -> list[Reply]:
-    feed = Feed()
-    feed.push("one")
-    feed.push("two")
-    return [stream().resume(feed), stream().resume(feed)]
-
-
 def chat(*contents: str) -> Reply:
     """A chat completion whose deltas have these contents."""
     reply = stream()
@@ -74,7 +67,6 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
         stream().event('{"ACME": 8.25}', event="price", id="2").stall(),
     ],
     "/token": lambda: [Reply.status(401), stream().event("let in").stall()],
-    "/log": log,
     "/messages": lambda: [messages("Rayleigh ", "scattering.")],
     "/proxied": lambda: [stream().event("through the proxy")],
     "/fresh": lambda: [stream().event("let in").stall()],
@@ -93,7 +85,6 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
 
 EXPECTED_REQUESTS: dict[str, tuple[Callable[[Request], object], list[object]]] = {
     "/token": (lambda request: request.headers["authorization"], ["Bearer old", "Bearer new"]),
-    "/log": (lambda request: request.last_event_id, [None, "1"]),
     "/chat": (
         lambda request: (request.method, json.loads(request.body)),
         [("POST", {"prompt": "Why is the sky blue?", "stream": True})],

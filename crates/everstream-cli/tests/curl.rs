@@ -404,8 +404,8 @@ const UNLISTED: [&str; 2] = [
 fn page() -> String {
     let mut page = String::from(
         "# curl's options\n\n\
-         No option of curl 8.23 means something else here. `-x/--long` is one option, and `--word-*` are all that \
-         begin like that and aren't named.\n\n\
+         No option of curl 8.23 means something else here. `--word-*` are all options that begin like that and \
+         aren't named.\n\n\
          ## The same effect\n\n",
     );
     let (same, different): (Vec<_>, Vec<_>) =
@@ -415,8 +415,8 @@ fn page() -> String {
     page += &list(different, name);
     page += "\n## Accepted without effect\n\n";
     page += &list(with(Use::Ignored), name);
-    page += "\n## Refused\n\nThe command prints the hint and ends with exit code 2. Every other option of curl is refused too, \
-             because only http and https are supported or because there is no equivalent.\n\n";
+    page += "\n## Refused\n\nThe command prints the hint and ends with exit code 2. All other options of curl are refused too: they \
+             aren't for http and https, or have no equivalent.\n\n";
     for note in UNLISTED {
         assert!(
             with(Use::Refused).any(|option| option.note == note),
