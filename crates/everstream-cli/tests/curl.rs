@@ -384,21 +384,7 @@ fn only_a_close_option_is_suggested() {
 #[test]
 fn the_page_is_generated_from_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/curl.md");
-    let mut page = String::from(
-        "# curl's options\n\n\
-         This page lists every option of curl 8.23. No option means something else here. The page is generated.\n\n\
-         ## The same effect\n\n",
-    );
-    let (same, different): (Vec<_>, Vec<_>) =
-        with(Use::Same).partition(|option| option.note.is_empty());
-    let same: Vec<String> = same.into_iter().map(names).collect();
-    _ = writeln!(page, "{}.\n\nWith a difference:\n", same.join("; "));
-    page += &list(different);
-    page += "\n## Accepted without effect\n\n`everstream` does this anyway.\n\n";
-    page += &list(with(Use::Ignored));
-    page += "\n## Refused\n\nThe command prints the hint and ends with exit code 2.\n\n";
-    page += &list(with(Use::Refused));
-    page += "\nTested by: `crates/everstream-cli/tests/curl.rs`\n";
+    let page = page();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &page).unwrap();
     }
@@ -409,23 +395,88 @@ fn the_page_is_generated_from_the_table() {
     );
 }
 
-fn names(option: &CurlOption) -> String {
-    let names: Vec<String> = option.names().map(|name| format!("`{name}`")).collect();
-    names.join(", ")
+/// Notes of options that the page doesn't list.
+const UNLISTED: [&str; 2] = [
+    "only http and https are supported",
+    "there is no equivalent",
+];
+
+fn page() -> String {
+    let mut page = String::from(
+        "# curl's options\n\n\
+         No option of curl 8.23 means something else here. `--word-*` are all options that begin like that and \
+         aren't named.\n\n\
+         ## The same effect\n\n",
+    );
+    let (same, different): (Vec<_>, Vec<_>) =
+        with(Use::Same).partition(|option| option.note.is_empty());
+    let same: Vec<String> = same.into_iter().map(name).collect();
+    _ = writeln!(page, "{}\n\nWith a difference:\n", same.join(", "));
+    page += &list(different, name);
+    page += "\n## Accepted without effect\n\n";
+    page += &list(with(Use::Ignored), name);
+    page += "\n## Refused\n\nThe command prints the hint and ends with exit code 2. All other options of curl are refused too: they \
+             aren't for http and https, or have no equivalent.\n\n";
+    for note in UNLISTED {
+        assert!(
+            with(Use::Refused).any(|option| option.note == note),
+            "{note}"
+        );
+    }
+    let refused = with(Use::Refused).filter(|option| !UNLISTED.contains(&option.note));
+    page += &list(refused, family);
+    page += "\nTested by: `crates/everstream-cli/tests/curl.rs`\n";
+    page
+}
+
+/// `-x/--long`.
+fn name(option: &CurlOption) -> String {
+    let names: Vec<&str> = option.names().collect();
+    format!("`{}`", names.join("/"))
+}
+
+/// `--word-*` instead of `--word-more` if the table says the same about all options that begin like that,
+/// or about most and at least three. Options with a short name are always named.
+fn family(option: &CurlOption) -> String {
+    let long = option.names().last().unwrap_or_default();
+    let Some((at, _)) = long.match_indices('-').nth(2) else {
+        return name(option);
+    };
+    let prefix = &long[..=at];
+    let is_short = |it: &CurlOption| it.names().count() > 1;
+    let is_like = |it: &CurlOption| (it.meaning, it.note) == (option.meaning, option.note);
+    let all = OPTIONS
+        .iter()
+        .filter(|it| it.names().any(|name| name.starts_with(prefix)));
+    let (alike, others): (Vec<_>, Vec<_>) = all.partition(|it| is_like(it));
+    let named = alike.iter().filter(|it| !is_short(it)).count();
+    let is_family = match others.len() {
+        0 => named > 1,
+        others => named > 2 && named > others,
+    };
+    match is_family && !is_short(option) {
+        true => format!("`{prefix}*`"),
+        false => name(option),
+    }
 }
 
 /// A list with one item per note.
-fn list(options: impl IntoIterator<Item = &'static CurlOption>) -> String {
+fn list(
+    options: impl IntoIterator<Item = &'static CurlOption>,
+    name: fn(&CurlOption) -> String,
+) -> String {
     let mut items: Vec<(&str, Vec<String>)> = Vec::new();
     for option in options {
+        let name = name(option);
         match items.iter_mut().find(|(note, _)| *note == option.note) {
-            Some((_, item)) => item.push(names(option)),
-            None => items.push((option.note, vec![names(option)])),
+            Some((_, item)) if item.contains(&name) => {}
+            Some((_, item)) => item.push(name),
+            None => items.push((option.note, vec![name])),
         }
     }
     let mut list = String::new();
     for (note, item) in items {
-        _ = writeln!(list, "- {}: {note}", item.join("; "));
+        _ = writeln!(list, "- {}: {note}", item.join(", "));
     }
     list
 }

@@ -8,7 +8,8 @@ use everstream_testing::{Reply, Server};
 
 use crate::common::{Folder, clean};
 
-/// The commands of the page by their titles, which are the comments above them.
+/// The commands of the page by their titles, which are the comments above them. Each begins with the
+/// function that all of them use.
 fn commands() -> BTreeMap<String, String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -17,10 +18,11 @@ fn commands() -> BTreeMap<String, String> {
     let (_, block) = section.split_once("```sh\n").unwrap();
     let (block, _) = block.split_once("```").unwrap();
     let block = block.replace("\\\n", "");
-    let parts = block.split("\n\n").map(|part| {
+    let (function, commands) = block.split_once("\n\n").unwrap();
+    let parts = commands.split("\n\n").map(|part| {
         let (title, command) = part.trim().split_once('\n').unwrap();
         let title = title.strip_prefix("# ").unwrap();
-        (title.to_owned(), command.to_owned())
+        (title.to_owned(), format!("{function}\n{command}"))
     });
     parts.collect()
 }
@@ -192,19 +194,19 @@ fn shapes() -> Vec<Shape> {
             reasoning("reasoning", &[&error]),
         ),
         shape(
-            "OpenAI responses",
+            "OpenAI responses, also without event types (Bedrock, OpenRouter)",
             responses(&[completed], true),
             "Because.",
             responses(&[&response_failed], true),
         ),
         shape(
-            "OpenAI responses",
+            "OpenAI responses, also without event types (Bedrock, OpenRouter)",
             responses(&[r#"{"type":"response.incomplete"}"#], true),
             "Because.",
             responses(&[&response_error], true),
         ),
         shape(
-            "The same without event types: Bedrock, OpenRouter",
+            "OpenAI responses, also without event types (Bedrock, OpenRouter)",
             responses(&[completed], false),
             "Because.",
             responses(&[&response_failed], false),

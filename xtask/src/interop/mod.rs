@@ -29,7 +29,7 @@ const USAGE: &str = "usage: cargo xtask interop [nginx] [starlette] [mcp] [reade
 
   Without a name, all of them. readers: Chromium, npm's eventsource and Python's
   httpx-sse; proxies: nginx and haproxy before `everstream serve`; check: `everstream check` against eight healthy
-  servers and five broken setups, and the table in docs/check.md. Debian packages that are missing are installed
+  servers and five broken setups, and the list in docs/check.md. Debian packages that are missing are installed
   with apt-get (as root), those of Python and npm below target/interop.
 
   --command PATH   run this program instead of building everstream

@@ -1,6 +1,6 @@
 //! `everstream check` against healthy servers of others, and against setups that are broken on purpose: no
 //! healthy server may fail, and the first finding about a broken one has to name the cause. The result is the
-//! table in `docs/check.md`.
+//! list in `docs/check.md`.
 
 mod servers;
 
@@ -18,7 +18,7 @@ const DURATION: &str = "8s";
 
 const PAGE: &str = "docs/check.md";
 const BEGIN: &str = "<!-- Written by `cargo xtask interop check` -->\n";
-const END: &str = "<!-- End of the table -->\n";
+const END: &str = "<!-- End of the list -->\n";
 
 /// What the check has to say about a server.
 enum Expected {
@@ -32,22 +32,23 @@ pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     let folder = context.folder.join("check");
     fs::create_dir_all(&folder)?;
     let programs = Programs::install(&folder)?;
-    let (mut rows, mut right) = (Vec::new(), true);
+    let (mut verdicts, mut right) = (Vec::new(), true);
     for setup in SETUPS {
         scenario(reports, setup.name, |report| {
-            rows.push(examine(context, &programs, setup, report)?);
+            let verdict = examine(context, &programs, setup, report)?;
+            verdicts.push((setup.name, verdict));
             Ok(())
         });
         right &= !reports.last().is_some_and(Report::failed);
     }
     match right {
-        true => write(&sh::root().join(PAGE), &rows),
+        true => write(&sh::root().join(PAGE), &list(&verdicts)),
         // The report has said what is wrong.
         false => Ok(()),
     }
 }
 
-/// Runs the command; returns a row of the table.
+/// Runs the command; returns its verdict.
 fn examine(
     context: &Context,
     programs: &Programs,
@@ -78,13 +79,20 @@ fn examine(
             String::from_utf8_lossy(&output.stderr)
         ),
     );
-    Ok(format!(
-        "| {} | {} | {} | {} |\n",
-        setup.name,
-        running.version,
-        found.verdict,
-        found.first.map_or(String::new(), |it| format!("`{it}`"))
-    ))
+    Ok(found.verdict)
+}
+
+/// A line for each verdict, with the servers that got it.
+fn list(verdicts: &[(&str, String)]) -> String {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, verdict) in verdicts {
+        match groups.iter_mut().find(|(group, _)| group == verdict) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((verdict, vec![name])),
+        }
+    }
+    let line = |(verdict, names): (&str, Vec<&str>)| format!("- {}: {verdict}\n", names.join("; "));
+    groups.into_iter().map(line).collect()
 }
 
 /// The parts of a report.
@@ -111,24 +119,29 @@ impl Found {
     }
 }
 
-/// Replaces the table in the page.
-fn write(page: &Path, rows: &[String]) -> sh::Outcome {
+/// Replaces the list in the page.
+fn write(page: &Path, list: &str) -> sh::Outcome {
     let text = fs::read_to_string(page)?;
     let place = text
         .split_once(BEGIN)
         .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = place.ok_or_else(|| format!("{} has no table", page.display()))?;
-    let head = "| server | version | verdict | first finding |\n|---|---|---|---|\n";
-    let table = rows.concat();
+    let (before, after) = place.ok_or_else(|| format!("{} has no list", page.display()))?;
     Ok(fs::write(
         page,
-        format!("{before}{BEGIN}\n{head}{table}\n{END}{after}"),
+        format!("{before}{BEGIN}\n{list}\n{END}{after}"),
     )?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_are_listed_by_their_verdict() {
+        let verdicts = [("a", "good"), ("b", "bad"), ("c", "good")];
+        let verdicts = verdicts.map(|(name, verdict)| (name, verdict.to_owned()));
+        assert_eq!(list(&verdicts), "- a; c: good\n- b: bad\n");
+    }
 
     #[test]
     fn the_verdict_and_the_first_finding_are_read() {
