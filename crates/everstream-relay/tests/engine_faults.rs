@@ -204,11 +204,7 @@ pub(crate) async fn stopped_and_continued<L: Log>(log: &L, engine: &mut Engine, 
         assert!(matches!(failed, SinkError::Unavailable(_)), "{failed}");
         let failed = log.sink("stopped").open(10).await.unwrap_err();
         assert!(matches!(failed, SinkError::Unavailable(_)), "{failed}");
-        assert!(
-            began.elapsed() < limit * 4 + LIMIT,
-            "{:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < limit * 4 + LIMIT, "{:?}", began.elapsed());
         engine.resume();
         let now = wait_for(&mut sink, end.pos).await;
         assert!((end.pos..=end.pos + 4).contains(&now), "{now}");
