@@ -16,7 +16,11 @@ from everstream.config import ConnectStrategy
 from everstream.testing import SSEServer
 from httpx_clients import LIBRARIES, new_client, skip_if_missing
 
-LIMIT = 10.0
+LIMIT = 30.0
+"""Only a hang takes that long, also on a busy machine."""
+
+SHORT = 1.0
+"""A read timeout that a test waits for. A busy machine answers sooner."""
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from async_sources import collect, connect_by, in_thread, run
+from conftest import SHORT
 from everstream import AsyncSSEClient
 from everstream.actions import Start
 from everstream.config import ErrorStrategy
@@ -225,11 +226,11 @@ def test_time_limits_hold(server: SSEServer, unresponsive_url: str, by: str) -> 
         start(unresponsive_url, by, connect_timeout=0.1)
     server.enqueue(Reply.stream().head_delayed(3600))
     with pytest.raises(ReadTimeoutError):
-        start(server.url(), by, read_timeout=0.1, connect_timeout=0.1)
+        start(server.url(), by, read_timeout=0.1)
 
     async def main() -> None:
         server.enqueue(Reply.stream().event("a").stall())
-        connect = connect_by(by, server.url(), read_timeout=0.2)
+        connect = connect_by(by, server.url(), read_timeout=SHORT)
         async with AsyncSSEClient(connect) as client:
             events = client.events
             assert (await anext(events)).data == "a"

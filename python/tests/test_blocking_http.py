@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conftest import LIMIT, Over
+from conftest import LIMIT, SHORT, Over
 from everstream import SSEClient
 from everstream.actions import Fault, Start
 from everstream.config import ErrorStrategy, RetryDelayStrategy
@@ -337,7 +337,7 @@ def test_a_connect_timeout_is_its_own_error(unresponsive_url: str, over: Over) -
 
 def test_an_idle_stream_is_a_read_timeout(server: SSEServer, over: Over) -> None:
     server.enqueue(Reply.stream().stall(), Reply.stream().event("x").stall())
-    with SSEClient(over(server.url(), read_timeout=0.3), 0) as client:
+    with SSEClient(over(server.url(), read_timeout=SHORT), 0) as client:
         with pytest.raises(ReadTimeoutError):
             next(client.events)
         reading = client.events

@@ -23,7 +23,7 @@ from everstream.errors import HTTPStatusError
 from everstream.testing import Feed, Gate, Reply, SSEServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-LIMIT = 20.0
+LIMIT = 30.0
 
 
 class Program:

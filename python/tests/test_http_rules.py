@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from async_sources import connect_by, run
+from conftest import LIMIT
 from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Event, Start
 from everstream.config import ConnectStrategy, ErrorStrategy
@@ -287,7 +288,7 @@ def test_an_error_is_reported_even_if_its_body_never_ends(
     _, error = read(by, server.url(), is_event)
     assert isinstance(error, (HTTPStatusError, HTTPContentTypeError))
     assert error.body == b"half"
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < LIMIT
     assert server.wait_for_open_connections(0)
 
 
@@ -300,8 +301,9 @@ def test_an_error_whose_body_trickles_is_reported(server: SSEServer, by: str) ->
     began = time.monotonic()
     _, error = read(by, server.url(), is_event)
     assert isinstance(error, HTTPStatusError)
-    assert 1 <= len(error.body) <= 6
-    assert time.monotonic() - began < 10
+    # All of it takes 50 s.
+    assert 1 <= len(error.body) < 60
+    assert time.monotonic() - began < LIMIT
 
 
 # Any content type

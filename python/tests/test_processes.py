@@ -12,7 +12,7 @@ from typing import IO
 import pytest
 
 from conftest import LIMIT
-from everstream.testing import Reply, SSEServer
+from everstream.testing import Gate, Reply, SSEServer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
@@ -80,9 +80,10 @@ INTERRUPTED = """
 
 @pytest.mark.parametrize("phase", ["read", "headers", "start", "back-off"])
 def test_ctrl_c_ends_a_wait(server: SSEServer, phase: str) -> None:
+    gate = Gate()
     server.otherwise(
         {
-            "read": Reply.stream().event("a").pause(1).event("b").stall(),
+            "read": Reply.stream().event("a").wait_for(gate).event("b").stall(),
             "headers": Reply.stream().head_delayed(3600),
             "start": Reply.stream().head_delayed(3600),
             "back-off": Reply.status(500),
@@ -95,6 +96,7 @@ def test_ctrl_c_ends_a_wait(server: SSEServer, phase: str) -> None:
         child.expect("a")
     child.interrupt()
     child.expect("interrupted")
+    gate.open()
     assert child.end() == ("b\n" if phase == "read" else "")
 
 
@@ -242,7 +244,7 @@ def test_a_fork_during_a_read_in_another_thread_does_not_block_the_child(server:
 
         thread = threading.Thread(target=read)
         thread.start()
-        assert got.wait(10)
+        assert got.wait(30)
         if os.fork() == 0:
             try:
                 client.start()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from conftest import SHORT
 from everstream import SSEClient
 from everstream.actions import Comment, Event, Fault, Start
 from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
@@ -334,7 +335,7 @@ def test_retry_sets_the_base_and_has_a_floor(server: SSEServer, http: Http) -> N
 def test_a_read_timeout_reconnects(server: SSEServer, http: Http) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.raw("").stall())
     server.otherwise(Reply.stream().event("b").stall())
-    with following(http(server.url(), read_timeout=0.5, connect_timeout=0.5), CONTINUE) as client:
+    with following(http(server.url(), read_timeout=SHORT), CONTINUE) as client:
         actions = list(itertools.islice(client.all, 6))
     faults = [action.error for action in actions if isinstance(action, Fault)]
     assert [type(fault) for fault in faults] == [ReadTimeoutError, ReadTimeoutError]
@@ -353,11 +354,11 @@ def test_comments_reset_the_read_timeout(server: SSEServer, http: Http) -> None:
 def test_a_slow_consumer_causes_no_read_timeout(server: SSEServer, http: Http) -> None:
     gate = Gate()
     server.otherwise(Reply.stream().event("a").wait_for(gate).event("b").stall())
-    with SSEClient(http(server.url(), read_timeout=0.5)) as client:
+    with SSEClient(http(server.url(), read_timeout=SHORT)) as client:
         events = client.events
         assert next(events).data == "a"
         gate.open()
-        busy_until = time.monotonic() + 1
+        busy_until = time.monotonic() + 1.5 * SHORT
         while time.monotonic() < busy_until:
             sum(range(1000))
         assert next(events).data == "b"

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from async_sources import Wrapping, run
-from conftest import LIMIT
+from conftest import LIMIT, SHORT
 from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Event
 from everstream.config import ConnectionResult, ConnectStrategy, ErrorStrategy
@@ -138,10 +137,8 @@ def test_an_event_that_is_too_large_fails_or_is_skipped(
 def test_an_idle_stream_is_a_read_timeout(server: SSEServer, by: str, where: str) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.stream().head_delayed(3600))
     for expected in (["a"], []):
-        began = time.monotonic()
-        events, error = stream(by, where, server.url(), read_timeout=0.3)
+        events, error = stream(by, where, server.url(), read_timeout=SHORT)
         assert events == expected
-        assert time.monotonic() - began < 5
         assert isinstance(error, ReadTimeoutError)
     assert server.wait_for_open_connections(0)
 
@@ -157,19 +154,19 @@ def test_a_read_timeout_has_the_same_message_over_every_transport(
 ) -> None:
     """The engine enforces it over every transport."""
     server.enqueue(Reply.stream().event("a").stall())
-    _, error = stream(by, "client", server.url(), read_timeout=0.25)
-    assert re.search(r" for 250 ?ms \(read_timeout\)$", str(error))
+    _, error = stream(by, "client", server.url(), read_timeout=0.9)
+    assert re.search(r" for 900 ?ms \(read_timeout\)$", str(error))
     server.enqueue(Reply.stream().head_delayed(3600))
-    _, error = stream(by, "client", server.url(), read_timeout=0.25)
-    assert str(error) == "no response within 250 ms (read_timeout)"
+    _, error = stream(by, "client", server.url(), read_timeout=0.9)
+    assert str(error) == "no response within 900 ms (read_timeout)"
 
 
 def test_an_event_resets_the_read_timeout(server: SSEServer, by: str, where: str) -> None:
     reply = Reply.stream()
     for number in range(6):
-        reply = reply.event(str(number)).pause(0.1)
+        reply = reply.event(str(number)).pause(SHORT / 5)
     server.enqueue(reply)
-    events, error = stream(by, where, server.url(), read_timeout=0.5)
+    events, error = stream(by, where, server.url(), read_timeout=SHORT)
     assert (events, error) == (list("012345"), None)
 
 
@@ -196,9 +193,9 @@ def test_a_read_timeout_closes_a_custom_source_that_blocks() -> None:
         assert closed.wait(LIMIT)
 
     source = Scripted(lambda _: ConnectionResult(chunks(), closed.set))
-    with SSEClient(source, read_timeout=0.2) as client:
+    with SSEClient(source, read_timeout=0.9) as client:
         events = client.events
         assert next(events).data == "a"
-        with pytest.raises(ReadTimeoutError, match=r" for 200 ?ms \(read_timeout\)$"):
+        with pytest.raises(ReadTimeoutError, match=r" for 900 ?ms \(read_timeout\)$"):
             next(events)
     assert closed.is_set()

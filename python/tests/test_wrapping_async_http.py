@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from async_sources import collect, in_thread, run
+from conftest import SHORT
 from everstream import AsyncSSEClient
 from everstream.config.async_connect_strategy import (
     AsyncConnectionClient,
@@ -51,7 +52,7 @@ def test_errors_are_raised(server: SSEServer) -> None:
     server.enqueue(Reply.status(503), Reply.stream().stall())
 
     async def main() -> None:
-        strategy = AsyncConnectStrategy.http(server.url(), read_timeout=0.05)
+        strategy = AsyncConnectStrategy.http(server.url(), read_timeout=SHORT)
         async with strategy.create_client(LOGGER) as client:
             with pytest.raises(HTTPStatusError) as raised:
                 await client.connect(None)
@@ -233,7 +234,7 @@ def test_a_stream_that_python_has_begun_to_read_is_read_by_python(server: SSESer
 
 def test_an_unread_stream_is_closed_when_it_fails(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").drop_connection(), Reply.stream().event("a").stall())
-    strategy = Keeping(AsyncConnectStrategy.http(server.url(), read_timeout=0.2))
+    strategy = Keeping(AsyncConnectStrategy.http(server.url(), read_timeout=SHORT))
 
     async def main() -> None:
         async with AsyncSSEClient(strategy) as client:

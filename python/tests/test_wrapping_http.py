@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import Background
+from conftest import SHORT, Background
 from everstream import SSEClient
 from everstream.actions import Start
 from everstream.config import (
@@ -44,7 +44,7 @@ def test_it_connects_and_returns_bytes(server: SSEServer) -> None:
 
 def test_errors_are_raised(server: SSEServer) -> None:
     server.enqueue(Reply.status(503), Reply.stream().stall())
-    with ConnectStrategy.http(server.url(), read_timeout=0.05).create_client(LOGGER) as client:
+    with ConnectStrategy.http(server.url(), read_timeout=SHORT).create_client(LOGGER) as client:
         with pytest.raises(HTTPStatusError) as raised:
             client.connect(None)
         assert raised.value.status == 503
@@ -174,7 +174,7 @@ def test_closing_an_unread_stream_ends_the_wait(server: SSEServer) -> None:
 
 def test_an_unread_stream_keeps_its_read_timeout(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").stall())
-    strategy = Keeping(ConnectStrategy.http(server.url(), read_timeout=0.2))
+    strategy = Keeping(ConnectStrategy.http(server.url(), read_timeout=SHORT))
     with SSEClient(strategy) as client:
         events = client.events
         assert next(events).data == "a"

@@ -298,15 +298,14 @@ mod tests {
 
     /// The problems of that repository with these files instead or in addition.
     fn found(changed: &[(&str, &str)]) -> Vec<String> {
-        let root = std::env::temp_dir().join(format!("xtask-docs-{}", std::process::id()));
-        let root = root.join(format!("{:?}", std::thread::current().id()));
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
         for (path, text) in GOOD.iter().chain(changed) {
             let file = root.join(path);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
         }
-        let found = problems(&root, &["test"]).unwrap();
-        fs::remove_dir_all(root).unwrap();
+        let found = problems(root, &["test"]).unwrap();
         found.iter().map(ToString::to_string).collect()
     }
 

@@ -278,7 +278,8 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_program_in_the_background_is_counted_when_it_has_ended() {
-        let log = std::env::temp_dir().join(format!("xtask-background-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
         let mut total = Tally::default();
         for (script, succeeds) in [
             ("echo 2 passed in 0.10s", true),
@@ -293,7 +294,6 @@ mod tests {
                 "{script}"
             );
         }
-        fs::remove_file(&log).unwrap();
         let expected = Tally {
             passed: 5,
             failed: 1,

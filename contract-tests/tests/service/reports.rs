@@ -95,7 +95,8 @@ fn a_read_timeout_is_reported_as_an_error(harness: &Harness) {
         .enqueue(Reply::stream().event("one").stall())
         .otherwise(Reply::stream().stall());
     let mut stream_request = harness.stream_request();
-    stream_request["readTimeoutMs"] = 1000.into();
+    // Longer than a busy machine takes to connect and to answer.
+    stream_request["readTimeoutMs"] = 3000.into();
     harness.follow_with(&stream_request);
     let callbacks = harness.received_callbacks(2);
     assert_eq!(kinds(&callbacks)[..2], ["event", "error"]);

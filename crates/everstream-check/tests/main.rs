@@ -35,6 +35,11 @@ pub(crate) fn run(url: &str, options: Options) -> Report {
         .block_on(check(url, options))
 }
 
+/// The number at the beginning.
+fn seconds(said: &str) -> f64 {
+    said.split(' ').next().unwrap().parse().expect(said)
+}
+
 #[test]
 fn a_good_server_has_no_problems() {
     let server = Server::with_handler(good);
@@ -87,10 +92,8 @@ fn a_stream_without_events_is_in_the_verdict() {
     let options = Options::new().duration(Duration::from_secs(1));
     let report = run(&server.url("/"), options);
     let verdict = report.verdict();
-    assert!(
-        verdict.starts_with("no problems; no event arrived in 1.0"),
-        "{verdict}"
-    );
+    let rest = verdict.strip_prefix("no problems; no event arrived in ");
+    assert!(seconds(rest.expect(&verdict)) >= 1.0, "{verdict}");
     assert!(verdict.ends_with(" s, only comments"), "{verdict}");
 }
 
@@ -104,10 +107,8 @@ fn a_stream_without_data_is_not_one_without_problems() {
     });
     let options = Options::new().duration(Duration::from_secs(1));
     let verdict = run(&server.url("/"), options).verdict();
-    assert!(
-        verdict.starts_with("no events seen; nothing arrived in 1.0"),
-        "{verdict}"
-    );
+    let rest = verdict.strip_prefix("no events seen; nothing arrived in ");
+    assert!(seconds(rest.expect(&verdict)) >= 1.0, "{verdict}");
 }
 
 #[test]

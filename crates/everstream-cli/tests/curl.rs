@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use everstream_testing::{Reply, Request, Server};
 
-use crate::common::{Folder, Running, everstream};
+use crate::common::{Folder, Running, everstream, in_time};
 use crate::request::{asked, refused};
 use table::{CurlOption, OPTIONS, Use};
 
@@ -320,28 +320,43 @@ fn max_time_limits_the_whole_run() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let folder = Folder::new("max-time");
-    let file = folder.path("a.rec");
     let url = server.url("/");
-    for args in [
-        &[&*url, "-m", "0.3"][..],
-        &[
-            &*url,
-            "--max-time",
-            "300ms",
-            "--duration",
-            "1h",
-            "--count",
-            "2",
-        ],
-        &["record", &*url, file.to_str().unwrap(), "-m", "0.3"],
-    ] {
-        let (code, stderr) = Running::follow(args.iter().copied()).end();
+    let runs = |args: &[&str]| {
+        let (code, stderr) = in_time(
+            |limit| {
+                let limited = args.iter().map(|it| it.replace("LIMIT", limit));
+                let limited: Vec<_> = limited.collect();
+                Running::follow(limited.iter().map(String::as_str)).end()
+            },
+            |(_, stderr)| !stderr.contains("after 0 events"),
+        );
         assert_eq!(code, 7, "{args:?}: {stderr}");
         assert!(
             stderr.contains("--max-time expired after 1 event"),
             "{stderr}"
         );
-    }
+    };
+    runs(&[&*url, "-m", "LIMIT"]);
+    let long = [
+        &*url,
+        "--max-time",
+        "LIMITs",
+        "--duration",
+        "1h",
+        "--count",
+        "2",
+    ];
+    runs(&long);
+    let file = folder.path("a.rec");
+    let record = [
+        "record",
+        &*url,
+        file.to_str().unwrap(),
+        "--force",
+        "-m",
+        "LIMIT",
+    ];
+    runs(&record);
     // Also while it waits to retry. The earlier limit applies.
     server.stop();
     let (code, stderr) = Running::follow([&*url, "-m", "0.3"]).end();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use everstream_testing::{Feed, Reply, Server};
 
-use crate::common::{self, Folder, Running};
+use crate::common::{self, Folder, Running, in_time};
 
 /// The events 1 to `count`, then nothing.
 fn feed(count: usize) -> Server {
@@ -332,6 +332,8 @@ fn input_that_a_finished_command_did_not_read_does_not_block() {
     assert_eq!(follower.wait().code(), Some(0));
 }
 
+const WAITS: &str = "waiting for running commands";
+
 /// The time was checked only after the command had ended.
 #[test]
 fn duration_expires_while_a_command_runs() {
@@ -343,9 +345,17 @@ fn duration_expires_while_a_command_runs() {
     );
     let server = feed(3);
     let url = server.url("/");
-    let args = [&*url, "--duration", "300ms", "--exec", "sh", "-c", &script];
-    let mut follower = Running::follow(args);
-    follower.err.wait_for_text("waiting for running commands");
+    let mut follower = in_time(
+        |limit| {
+            let args = [&*url, "--duration", limit, "--exec", "sh", "-c", &script];
+            let follower = Running::follow(args);
+            // Either it waits, or it was too slow to start a command.
+            follower.err.wait_for_one_of(&[WAITS, "stopped by"]);
+            follower
+        },
+        |follower| follower.err.has(WAITS),
+    );
+    follower.err.wait_for_text(WAITS);
     fs::write(go, "").unwrap();
     assert_eq!(follower.wait().code(), Some(0));
     assert_eq!(follower.out.all(), ["done"], "the others aren't begun");

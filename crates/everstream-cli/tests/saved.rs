@@ -182,12 +182,8 @@ fn a_silent_input_can_be_interrupted() {
     input.write_all(b"data: a\n\n").unwrap();
     assert_eq!(reader.out.wait_for(1), ["a"], "written at once");
     reader.signal("INT");
-    let status = reader.wait_within(std::time::Duration::from_millis(1900));
-    assert_eq!(
-        status.code(),
-        Some(0),
-        "not killed after the grace period of 2 s"
-    );
+    assert_eq!(reader.wait().code(), Some(0));
+    // Not killed after the grace period, which leaves no message.
     assert!(reader.err.all().join("\n").contains("stopped by Ctrl-C"));
     drop(input);
 }

@@ -2,7 +2,7 @@
 
 use everstream_testing::{Reply, Server};
 
-use crate::common::Running;
+use crate::common::{Running, in_time};
 
 fn stream() -> Reply {
     Reply::stream()
@@ -107,15 +107,21 @@ fn count_stops_after_n_selected_events() {
 
 #[test]
 fn duration_stops_the_run() {
-    let (code, lines, stderr) = run(stream().stall(), &["--duration", "500ms"]);
+    let (code, lines, stderr) = in_time(
+        |limit| run(stream().stall(), &["--duration", limit]),
+        |(_, lines, _)| lines.len() >= 4,
+    );
     assert_eq!((code, lines.len()), (0, 4), "{stderr}");
     assert!(
         stderr.contains("stopped by --duration after 4 events"),
         "{stderr}"
     );
     // Also while events arrive without a pause.
-    let endless = Reply::stream().send_forever("data: x\n\n");
-    let (code, lines, _) = run(endless, &["--duration", "300ms"]);
+    let endless = || Reply::stream().send_forever("data: x\n\n");
+    let (code, lines, _) = in_time(
+        |limit| run(endless(), &["--duration", limit]),
+        |(_, lines, _)| lines.len() > 4,
+    );
     assert_eq!(code, 0);
     assert!(lines.len() > 4, "{}", lines.len());
 }
@@ -134,8 +140,10 @@ fn duration_ends_a_slow_search() {
 
 #[test]
 fn too_few_events_before_duration_exits_with_7() {
-    let options = ["--duration", "300ms", "--count", "5"];
-    let (code, _, stderr) = run(stream().stall(), &options);
+    let (code, _, stderr) = in_time(
+        |limit| run(stream().stall(), &["--duration", limit, "--count", "5"]),
+        |(_, lines, _)| lines.len() >= 4,
+    );
     assert_eq!(code, 7, "{stderr}");
     assert!(
         stderr.contains("--duration expired after 4 events"),

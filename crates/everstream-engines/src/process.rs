@@ -1,7 +1,9 @@
 //! The processes of an engine, and its log.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -156,11 +158,10 @@ impl Drop for Engine {
         if !thread::panicking() {
             return;
         }
-        let kept = std::env::temp_dir().join(format!(
-            "everstream-{}-{}.log",
-            self.name,
-            std::process::id()
-        ));
+        // The folder's name is unique; several engines may fail.
+        let unique = self.folder.path().file_name().unwrap_or_default();
+        let kept = format!("everstream-{}{}.log", self.name, unique.to_string_lossy());
+        let kept = std::env::temp_dir().join(kept);
         match fs::copy(self.log_path(), &kept) {
             Ok(_) => eprintln!("the log of {}: {}", self.name, kept.display()),
             Err(error) => eprintln!("the log of {} is lost: {error}", self.name),
@@ -185,10 +186,18 @@ pub(crate) fn program(name: &str, folders: &[PathBuf], package: &str) -> PathBuf
     program
 }
 
-/// A port of loopback that nobody listens on.
+/// A port of loopback that nobody listens on. The system gives it to nobody else: it is below those that
+/// Linux chooses from, and other processes that choose a port here choose by chance.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    const PORTS: std::ops::Range<u64> = 10_000..32_768;
+    loop {
+        let random = RandomState::new().hash_one(std::process::id());
+        let port = PORTS.start + random % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Sends a signal to each of these that still exists.

@@ -15,8 +15,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Far more than anything takes that is answered.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Tests of an engine that doesn't answer wait for this, again and again.
-pub(crate) const SHORT: Duration = Duration::from_secs(2);
+/// Tests of an engine that doesn't answer wait for this, again and again. More than a busy machine takes for
+/// an answer.
+pub(crate) const SHORT: Duration = Duration::from_secs(3);
 
 /// The tests that every engine has. `$logs` is a [`Log`] with these functions: `with_limit` makes it for an
 /// engine and the time limit of its sinks, `proxied` starts a proxy, `late` makes a sink that connects
@@ -203,11 +204,7 @@ pub(crate) async fn stopped_and_continued<L: Log>(log: &L, engine: &mut Engine, 
         assert!(matches!(failed, SinkError::Unavailable(_)), "{failed}");
         let failed = log.sink("stopped").open(10).await.unwrap_err();
         assert!(matches!(failed, SinkError::Unavailable(_)), "{failed}");
-        assert!(
-            began.elapsed() < limit * 4 + Duration::from_secs(5),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < limit * 4 + LIMIT, "{:?}", began.elapsed());
         engine.resume();
         let now = wait_for(&mut sink, end.pos).await;
         assert!((end.pos..=end.pos + 4).contains(&now), "{now}");

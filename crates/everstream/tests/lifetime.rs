@@ -164,7 +164,8 @@ fn an_async_client_can_move_to_another_runtime_during_every_wait() {
     server.otherwise(Reply::stream().event("a").pause(Duration::from_millis(10)));
     let mut client = SseClient::builder(server.url("/"))
         .retry_delay_strategy(everstream::retry_delay::from_fn(|_| {
-            Duration::from_millis(300)
+            // Longer than a busy machine needs for the waits below.
+            Duration::from_millis(1500)
         }))
         .read_timeout(LIMIT)
         .build()

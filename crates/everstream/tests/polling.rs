@@ -11,7 +11,7 @@ use everstream_testing::{Gate, Reply, Server};
 use futures_util::task::noop_waker;
 use tokio::time::timeout;
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 async fn action(client: &mut SseClient) -> Action {
     let next = timeout(LIMIT, poll_fn(|cx| client.poll_next_action(cx)));

@@ -91,6 +91,21 @@ impl Lines {
         })
     }
 
+    /// Waits for a line that contains one of these.
+    pub(crate) fn wait_for_one_of(&self, texts: &[&str]) {
+        self.wait(&format!("{texts:?}"), |lines, _| {
+            lines
+                .iter()
+                .any(|line| texts.iter().any(|text| line.contains(text)))
+        });
+    }
+
+    /// Whether there is a line yet that contains this.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        let lines = &self.shared.0.lock().unwrap().0;
+        lines.iter().any(|line| line.contains(text))
+    }
+
     /// Waits for the end; returns everything.
     pub(crate) fn all(&self) -> Vec<String> {
         self.wait("end", |_, over| over)
@@ -150,17 +165,13 @@ impl Running {
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.wait_within(PATIENCE)
-    }
-
-    pub(crate) fn wait_within(&mut self, limit: Duration) -> ExitStatus {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
             assert!(
-                begin.elapsed() < limit,
+                begin.elapsed() < PATIENCE,
                 "it still runs: {:#?}",
                 self.err.shared.0
             );
@@ -190,6 +201,18 @@ impl Drop for Running {
         _ = self.child.kill();
         _ = self.child.wait();
     }
+}
+
+/// Runs the command with a time limit, in seconds. If less has happened than `enough` says, because the
+/// machine was busy, it runs again with a longer limit.
+pub(crate) fn in_time<T>(run: impl Fn(&str) -> T, enough: impl Fn(&T) -> bool) -> T {
+    for limit in ["0.3", "3"] {
+        let outcome = run(limit);
+        if enough(&outcome) {
+            return outcome;
+        }
+    }
+    run("30")
 }
 
 /// Waits until the closure returns a value.

@@ -16,7 +16,7 @@ for_both_clients!(
 
 const BODY_TIME: Duration = Duration::from_secs(2);
 /// Generous enough for a loaded machine.
-const MAX_TIME: Duration = Duration::from_secs(15);
+const MAX_TIME: Duration = Duration::from_secs(25);
 
 /// Returns the body in the fault for a reply with status 500, and how long that took.
 fn fault_body<C: Client>(reply: Reply) -> (Vec<u8>, Duration) {
@@ -72,8 +72,12 @@ fn an_error_with_a_complete_body_is_reported_immediately<C: Client>() {
         // The client keeps only 1 KiB, so it doesn't wait for more.
         Reply::raw([b"HTTP/1.1 500 Oh\r\n\r\n".as_slice(), &[b'x'; 1024]].concat()).stall(),
     ] {
-        let (body, took) = fault_body::<C>(reply);
-        assert!(body == b"oh no" || body == [b'x'; 1024], "{body:?}");
-        assert!(took < BODY_TIME, "{took:?}");
+        // A busy machine may take as long now and then; a client that waited would do so each time.
+        let at_once = (0..10).any(|_| {
+            let (body, took) = fault_body::<C>(reply.clone());
+            assert!(body == b"oh no" || body == [b'x'; 1024], "{body:?}");
+            took < BODY_TIME
+        });
+        assert!(at_once, "it waited");
     }
 }

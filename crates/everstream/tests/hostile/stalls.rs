@@ -25,7 +25,7 @@ const NO_RESPONSE: &str = "ResponseTimeout: no response within 2 s (read_timeout
 const READ_TIMEOUT: &str = "ReadTimeout: no data received for 2 s (read_timeout)";
 
 fn with_timeouts(http: Http) -> Builder {
-    quick(http.connect_timeout(CONNECT)).read_timeout(READ)
+    quick(http).read_timeout(READ)
 }
 
 fn a_stall_in_every_phase_is_a_read_timeout_after_the_received_events<C: Client>() {

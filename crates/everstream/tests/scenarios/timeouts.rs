@@ -21,7 +21,8 @@ for_both_clients!(
     an_unanswered_tls_handshake_is_a_connect_timeout,
 );
 
-const SHORT: Duration = Duration::from_millis(60);
+/// Longer than a busy machine takes from the request to the response.
+const SHORT: Duration = Duration::from_secs(1);
 
 #[track_caller]
 fn assert_read_timeout(fault: &Fault) {
@@ -39,7 +40,7 @@ fn assert_response_timeout(fault: &Fault) {
         "{fault:?}"
     );
     assert!(fault.is_timeout() && !fault.is_connect());
-    assert_eq!(fault.to_string(), "no response within 60 ms (read_timeout)");
+    assert_eq!(fault.to_string(), "no response within 1 s (read_timeout)");
 }
 
 fn a_read_timeout_is_a_named_fault_and_the_client_reconnects<C: Client>() {
@@ -47,11 +48,12 @@ fn a_read_timeout_is_a_named_fault_and_the_client_reconnects<C: Client>() {
     server.enqueue(Reply::stream().event_with_id("1", "a").stall());
     server.enqueue(Reply::stream().event("b").stall());
     let mut client = C::with(quick(server.url("/")).read_timeout(SHORT));
+    // The last byte arrives later than this.
+    let began = Instant::now();
     client.expect_start();
     client.expect_event("a");
-    let began = Instant::now();
     assert_read_timeout(&client.expect_fault());
-    assert!(began.elapsed() >= SHORT / 2, "after {:?}", began.elapsed());
+    assert!(began.elapsed() >= SHORT, "after {:?}", began.elapsed());
     client.expect_start();
     client.expect_event("b");
     assert_eq!(server.requests()[1].header("last-event-id"), Some("1"));
@@ -69,7 +71,7 @@ fn a_read_timeout_is_a_named_fault_and_the_client_reconnects<C: Client>() {
 fn comments_and_partial_events_reset_the_read_timeout<C: Client>() {
     let server = Server::start();
     // In total this takes twice the timeout, but no pause is longer than an eighth of it.
-    let limit = Duration::from_secs(1);
+    let limit = Duration::from_secs(2);
     let beat = limit / 8;
     let mut reply = Reply::stream();
     for _ in 0..8 {
@@ -82,57 +84,47 @@ fn comments_and_partial_events_reset_the_read_timeout<C: Client>() {
 }
 
 fn a_busy_consumer_sees_no_read_timeout<C: Client>() {
-    for _ in 0..20 {
-        let server = Server::start();
-        let (busy, sent) = (Gate::new(), Gate::new());
-        server.enqueue(
-            Reply::stream()
-                .event("a")
-                .wait_for(&busy)
-                .event("b")
-                .open(&sent)
-                .stall(),
-        );
-        let limit = Duration::from_millis(10);
-        let mut client = C::with(quick(server.url("/")).read_timeout(limit));
-        client.expect_start();
-        client.expect_event("a");
-        let began = Instant::now();
-        busy.open();
-        // The bytes wait in the kernel, while the consumer is busy for longer than the timeout.
-        assert!(sent.wait(crate::support::LIMIT));
-        while began.elapsed() < limit * 3 {
-            thread::yield_now();
-        }
-        client.expect_event("b");
-    }
+    busy_consumers::<C>(|_| {});
 }
 
 fn a_busy_consumer_sees_no_read_timeout_after_a_cancelled_read<C: Client>() {
-    for _ in 0..20 {
-        let server = Server::start();
-        let (busy, sent) = (Gate::new(), Gate::new());
-        server.enqueue(
-            Reply::stream()
-                .event("a")
-                .wait_for(&busy)
-                .event("b")
-                .open(&sent)
-                .stall(),
-        );
-        let limit = Duration::from_millis(10);
-        let mut client = C::with(quick(server.url("/")).read_timeout(limit));
-        client.expect_start();
-        client.expect_event("a");
-        assert!(client.event_within(limit / 5).is_none());
-        let began = Instant::now();
-        busy.open();
-        assert!(sent.wait(crate::support::LIMIT));
-        while began.elapsed() < limit * 3 {
-            thread::yield_now();
+    // It begins to wait, so that the timeout is running.
+    busy_consumers::<C>(|client| assert!(client.event_within(Duration::ZERO).is_none()));
+}
+
+/// Many at the same time, because a wrong choice between data and timeout may be made only now and then.
+fn busy_consumers<C: Client>(before: fn(&mut C)) {
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| busy_consumer(before));
         }
-        client.expect_event("b");
+    });
+}
+
+fn busy_consumer<C: Client>(before: fn(&mut C)) {
+    let server = Server::start();
+    let (busy, sent) = (Gate::new(), Gate::new());
+    server.enqueue(
+        Reply::stream()
+            .event("a")
+            .wait_for(&busy)
+            .event("b")
+            .open(&sent)
+            .stall(),
+    );
+    let limit = SHORT * 2;
+    let mut client = C::with(quick(server.url("/")).read_timeout(limit));
+    client.expect_start();
+    client.expect_event("a");
+    before(&mut client);
+    let began = Instant::now();
+    busy.open();
+    // The bytes wait in the kernel, while the consumer is busy for longer than the timeout.
+    assert!(sent.wait(LIMIT));
+    while let Some(left) = (limit * 3 / 2).checked_sub(began.elapsed()) {
+        thread::sleep(left);
     }
+    client.expect_event("b");
 }
 
 fn reads_in_short_slices_time_out<C: Client>() {
@@ -159,7 +151,7 @@ fn reads_in_short_slices_with_work_in_between_time_out<C: Client>() {
     let mut client = C::with(builder.error_strategy(error_strategy::always_fail()));
     client.event_data();
     for _ in 0..20 {
-        thread::sleep(Duration::from_millis(150));
+        thread::sleep(SHORT * 3 / 2);
         match client.event_within(Duration::from_millis(1)) {
             None => {}
             Some(Some(Err(Error::Fault(fault)))) => return assert_read_timeout(&fault),
@@ -174,7 +166,7 @@ fn a_stall_before_the_headers_is_a_response_timeout<C: Client>() {
     server.enqueue(Reply::raw("").stall());
     server.enqueue(Reply::on_accept().stall());
     server.enqueue(Reply::stream().event("a").stall());
-    let http = Http::new(server.url("/")).connect_timeout(Duration::from_millis(500));
+    let http = Http::new(server.url("/")).connect_timeout(LIMIT);
     let mut client = C::with(quick(http).read_timeout(SHORT));
     assert_response_timeout(&client.expect_fault());
     assert_response_timeout(&client.expect_fault());
@@ -186,7 +178,7 @@ fn a_stall_in_the_headers_is_a_response_timeout<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().stall_after(30));
     server.enqueue(Reply::stream().event("a").stall());
-    let http = Http::new(server.url("/")).connect_timeout(Duration::from_millis(500));
+    let http = Http::new(server.url("/")).connect_timeout(LIMIT);
     let mut client = C::with(quick(http).read_timeout(SHORT));
     assert_response_timeout(&client.expect_fault());
     client.expect_start();
@@ -207,7 +199,7 @@ fn without_a_read_timeout_idle_streams_stay_open<C: Client>() {
         .read_timeout(None);
     let mut client = C::with(builder);
     client.event_data();
-    assert!(client.event_within(SHORT * 3).is_none());
+    assert!(client.event_within(SHORT * 3 / 2).is_none());
     gate.open();
     assert_eq!(client.event_data(), "b");
     assert_eq!(server.request_count(), 1);

@@ -30,7 +30,7 @@ use futures_util::StreamExt;
 use tokio::runtime::{self, Runtime};
 
 /// Long enough for a loaded machine; only failing tests wait that long.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(90);
 
 /// The delay of [`quick`]: short, and recognizable.
 pub const DELAY: Duration = Duration::from_millis(1);

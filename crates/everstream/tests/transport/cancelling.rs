@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use everstream::{Http, SseClient};
-use everstream_testing::{Reply, Server};
+use everstream_testing::{Gate, Reply, Server};
 use tokio::time::{sleep, timeout};
 
 use super::LIMIT;
@@ -12,18 +12,21 @@ use super::certs::{Authority, Validity};
 use super::proxy_server::{Behavior, Proxy};
 use super::tls_server::{Handshake, TlsServer, runtime};
 
-/// Many times longer than a read lasts here before it is cancelled.
-const SLOW: Duration = Duration::from_millis(50);
 const TICK: Duration = Duration::from_millis(1);
 
-fn slow() -> Server {
+/// How often the read is cancelled before the server or the proxy continues.
+const TIMES: usize = 6;
+
+/// A server that answers once the gate is open.
+fn slow(gate: &Gate) -> Server {
     let server = Server::start();
-    server.otherwise(Reply::stream().head_delayed(SLOW).event("hello").stall());
+    server.otherwise(Reply::stream().head_after(gate).event("hello").stall());
     server
 }
 
-/// Reads an event, cancelling the read every millisecond. Returns how often it was cancelled.
-fn cancelled(http: Http) -> u32 {
+/// Reads an event, cancelling the read every millisecond. Opens each of these gates after more reads were
+/// cancelled.
+fn cancelled(http: Http, gates: &[&Gate]) {
     runtime().block_on(async {
         let mut client = SseClient::new(http).unwrap();
         let mut cancelled = 0;
@@ -33,19 +36,24 @@ fn cancelled(http: Http) -> u32 {
                     event = client.next_event() => break event,
                     () = sleep(TICK) => cancelled += 1,
                 }
+                if let Some(gate) = (cancelled / TIMES)
+                    .checked_sub(1)
+                    .and_then(|it| gates.get(it))
+                {
+                    gate.open();
+                }
             }
         });
         let event = event.await.expect("it connects").unwrap().unwrap();
         assert_eq!(event.data(), "hello");
-        cancelled
-    })
+    });
 }
 
 #[test]
 fn over_tcp() {
-    let server = slow();
-    let times = cancelled(Http::new(server.url("/")));
-    assert!(times > 5, "{times}");
+    let gate = Gate::new();
+    let server = slow(&gate);
+    cancelled(Http::new(server.url("/")), &[&gate]);
     assert_eq!(
         (server.accepted_connections(), server.request_count()),
         (1, 1)
@@ -54,12 +62,13 @@ fn over_tcp() {
 
 #[test]
 fn over_tls() {
-    let server = slow();
+    let gate = Gate::new();
+    let server = slow(&gate);
     let authority = Authority::new();
     let leaf = authority.server(&["localhost"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
-    let times = cancelled(Http::new(tls.url("/")).root_certificates(authority.pem()));
-    assert!(times > 5, "{times}");
+    let http = Http::new(tls.url("/")).root_certificates(authority.pem());
+    cancelled(http, &[&gate]);
     assert_eq!(
         (server.accepted_connections(), server.request_count()),
         (1, 1)
@@ -70,16 +79,17 @@ fn over_tls() {
 
 #[test]
 fn over_a_tunnel() {
-    let server = slow();
+    let gate = Gate::new();
+    let server = slow(&gate);
     let authority = Authority::new();
     let leaf = authority.server(&["feed.test"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
-    let proxy = Proxy::start(Behavior::ConnectSlowlyTo(tls.addr(), SLOW));
+    let tunnel = Gate::new();
+    let proxy = Proxy::start(Behavior::ConnectLaterTo(tls.addr(), tunnel.clone()));
     let http = Http::new("https://feed.test/")
         .root_certificates(authority.pem())
         .proxy(proxy.url());
-    let times = cancelled(http);
-    assert!(times > 10, "{times}");
+    cancelled(http, &[&tunnel, &gate]);
     assert_eq!(
         (server.accepted_connections(), server.request_count()),
         (1, 1)

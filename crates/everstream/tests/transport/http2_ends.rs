@@ -228,7 +228,7 @@ fn connect_timeout_applies_to_the_second_connection_of_an_attempt() {
         _ = poll_fn(|cx| h2.poll_closed(cx)).await;
         std::future::pending::<()>().await;
     });
-    let limit = Duration::from_millis(300);
+    let limit = Duration::from_secs(1);
     let http = Http::new(format!("https://localhost:{port}/"))
         .root_certificates(authority.pem())
         .connect_timeout(limit);

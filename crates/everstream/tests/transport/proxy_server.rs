@@ -4,19 +4,20 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+
+use everstream_testing::Gate;
 
 pub(crate) struct Proxy {
     addr: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Behavior {
     /// Connects to this server, whatever host is requested, so names needn't be resolved.
     ConnectTo(SocketAddr),
-    /// The same, after a delay.
-    ConnectSlowlyTo(SocketAddr, Duration),
+    /// The same, once the gate is open.
+    ConnectLaterTo(SocketAddr, Gate),
     /// Sends requests to the first server and tunnels to the second, as for default ports.
     ByScheme(SocketAddr, SocketAddr),
     /// Answers every request with this.
@@ -32,7 +33,7 @@ impl Proxy {
         let seen = heads.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let seen = seen.clone();
+                let (behavior, seen) = (behavior.clone(), seen.clone());
                 thread::spawn(move || serve(client, behavior, &seen));
             }
         });
@@ -69,8 +70,8 @@ fn serve(client: TcpStream, behavior: Behavior, seen: &Mutex<Vec<String>>) -> Op
     seen.lock().unwrap().push(head.clone());
     let target = match behavior {
         Behavior::ConnectTo(target) => target,
-        Behavior::ConnectSlowlyTo(target, time) => {
-            thread::sleep(time);
+        Behavior::ConnectLaterTo(target, gate) => {
+            gate.wait(super::LIMIT).then_some(())?;
             target
         }
         Behavior::ByScheme(http, https) => match head.starts_with("CONNECT ") {
