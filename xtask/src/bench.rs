@@ -54,8 +54,8 @@ fn pages() -> PathBuf {
 }
 
 fn measure(suite: &str, args: &[String]) -> sh::Outcome {
-    sh::run(cargo("build")?.args(["--profile", "dist", "--locked"]))?;
-    let program = sh::target()?.join("dist").join("everstream-bench");
+    sh::run(cargo("build")?.args(["--profile", "optimized", "--locked"]))?;
+    let program = sh::target()?.join("optimized").join("everstream-bench");
     let elsewhere = args.iter().any(|arg| arg.starts_with("--out"));
     let mut command = Command::new(program);
     command.arg(suite);
@@ -69,8 +69,10 @@ fn measure(suite: &str, args: &[String]) -> sh::Outcome {
 fn measure_relay(args: &[String]) -> sh::Outcome {
     apt::engines(&sh::target()?.join("apt.log"))?;
     let package = ["--package", "everstream-relay-bench"];
-    sh::run(sh::cargo(["build", "--profile", "dist", "--locked"]).args(package))?;
-    let program = sh::target()?.join("dist").join("everstream-relay-bench");
+    sh::run(sh::cargo(["build", "--profile", "optimized", "--locked"]).args(package))?;
+    let program = sh::target()?
+        .join("optimized")
+        .join("everstream-relay-bench");
     let mut command = Command::new(program);
     command.arg("all");
     if !args.iter().any(|arg| arg.starts_with("--out")) {

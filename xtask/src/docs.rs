@@ -50,6 +50,7 @@ fn problems(root: &Path, commands: &[&str]) -> sh::Outcome<Vec<Problem>> {
                 found.push(page.problem(link.line, message));
             }
         }
+        found.extend(leaves_package(page));
         for missing in page.undefined.iter().filter(|it| !it.is_shortcut) {
             let message = format!(
                 "[{0}] has no definition; add a line `[{0}]: PATH`",
@@ -78,6 +79,33 @@ fn problems(root: &Path, commands: &[&str]) -> sh::Outcome<Vec<Problem>> {
     found.extend(unknown_commands(&pages, commands));
     found.sort();
     Ok(found)
+}
+
+/// Links of a package's README to files that aren't in the package.
+fn leaves_package(page: &Page) -> Vec<Problem> {
+    let package = match page.path.strip_suffix("README.md") {
+        Some(folder) if folder == "python/" || is_crate(folder) => folder,
+        _ => return Vec::new(),
+    };
+    let links = page.links.iter().filter(|link| {
+        let path = link.target.split('#').next().unwrap_or_default();
+        let is_relative = !path.contains(':') && !path.is_empty();
+        let inside = resolve(&page.path, path).is_some_and(|it| it.starts_with(package));
+        // A page of PyPI has no other files next to it.
+        is_relative && (!inside || package == "python/")
+    });
+    links
+        .map(|link| {
+            let message = format!("the link to `{}` is dead in the package", link.target);
+            page.problem(link.line, message)
+        })
+        .collect()
+}
+
+/// Whether this is `crates/NAME/`.
+fn is_crate(folder: &str) -> bool {
+    let name = folder.strip_prefix("crates/");
+    name.is_some_and(|name| name.find('/') == Some(name.len() - 1))
 }
 
 /// Why a link leads nowhere.
@@ -339,6 +367,24 @@ mod tests {
             "docs/c.md:12: the link to `../../b.md` leads outside the repository",
         ];
         assert_found(&[("docs/c.md", page)], &expected);
+    }
+
+    #[test]
+    fn links_that_are_dead_in_a_package_are_refused() {
+        let readme =
+            "[a](../../docs/a.md) [b](guides/a.md#a) [c](#d) [e](https://example.com)\n\n# D\n";
+        let of_python = "[a](../docs/a.md)\n[b](b.md) [c](mailto:a@example.com)\n";
+        let expected = [
+            "crates/everstream/README.md:1: the link to `../../docs/a.md` is dead in the package",
+            "python/README.md:1: the link to `../docs/a.md` is dead",
+            "python/README.md:2: the link to `b.md` is dead",
+        ];
+        let changed = [
+            ("crates/everstream/README.md", readme),
+            ("python/README.md", of_python),
+            ("python/b.md", ""),
+        ];
+        assert_found(&changed, &expected);
     }
 
     #[test]

@@ -58,7 +58,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "dist",
-        about: "Builds the files of a release into target/dist-artifacts, and installs each",
+        about: "Builds the files of a release into target/dist, and installs each",
         run: dist::run,
     },
     Command {

@@ -43,13 +43,7 @@ pub(crate) fn pack(crates: &[Crate]) -> Command {
 /// Deletes what cargo has unpacked and built earlier. It reuses that, because a version in a registry
 /// never changes; here the same version is packed repeatedly.
 fn forget_earlier(crates: &[Crate]) -> sh::Outcome {
-    let home = match std::env::var_os("CARGO_HOME") {
-        Some(home) => PathBuf::from(home),
-        None => std::env::home_dir()
-            .ok_or("there is no home directory")?
-            .join(".cargo"),
-    };
-    for registry in folders(&home.join("registry").join("src"))? {
+    for registry in folders(&sh::cargo_home()?.join("registry").join("src"))? {
         // A registry without a host is a folder, such as that of `cargo package`.
         if name(&registry).starts_with('-') {
             for it in crates {

@@ -166,7 +166,7 @@ pub(crate) fn lints() -> sh::Outcome<Vec<Command>> {
 pub(crate) fn benchmark(args: &[String]) -> sh::Outcome<Command> {
     let folder = folder("bench")?;
     let python = venv(&folder, &package().join("requirements-bench.txt"))?;
-    let wheel = build(&python, &folder.join("wheel"), "dist")?;
+    let wheel = build(&python, &folder.join("wheel"), "optimized")?;
     install(&python, &wheel, &folder.join("install.log"))?;
     let mut command = Command::new(python);
     command
@@ -180,7 +180,7 @@ pub(crate) fn benchmark(args: &[String]) -> sh::Outcome<Command> {
 pub(crate) fn wheel(args: &[String]) -> sh::Outcome {
     sh::no_arguments("wheel", args)?;
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
-    let wheel = build(&python, &sh::target()?.join("wheels"), "dist")?;
+    let wheel = build(&python, &sh::target()?.join("wheels"), "optimized")?;
 
     try_out(&interpreter()?, &wheel, &folder("wheel")?)?;
     println!("{}", wheel.display());

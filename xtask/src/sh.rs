@@ -60,6 +60,15 @@ pub(crate) fn target() -> Outcome<PathBuf> {
     }
 }
 
+/// Cargo's folder with the registries.
+pub(crate) fn cargo_home() -> Outcome<PathBuf> {
+    if let Some(home) = std::env::var_os("CARGO_HOME") {
+        return Ok(PathBuf::from(home));
+    }
+    let home = std::env::home_dir().ok_or("there is no home directory")?;
+    Ok(home.join(".cargo"))
+}
+
 /// Creates an empty folder, and deletes one with the same path first.
 pub(crate) fn empty_folder(path: &Path) -> Outcome {
     if path.exists() {

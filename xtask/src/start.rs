@@ -19,11 +19,11 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::run(&mut sh::cargo([
         "build",
         "--profile",
-        "dist",
+        "optimized",
         "--package",
         "everstream-cli",
     ]))?;
-    let command = sh::target()?.join("dist/everstream");
+    let command = sh::target()?.join("optimized/everstream");
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/", listener.local_addr()?);
     let (mut millis, mut kilobytes) = (Vec::new(), Vec::new());

@@ -17,7 +17,7 @@ use crate::misuse;
 use crate::output::OutputArgs;
 use crate::reconnect::ReconnectArgs;
 use crate::record::RecordArgs;
-use crate::relay::RelayArgs;
+use crate::relay::{self, RelayArgs};
 use crate::replay::ReplayArgs;
 use crate::report::Problem;
 use crate::request::RequestArgs;
@@ -178,10 +178,7 @@ pub(crate) enum Command {
     #[command(args_override_self = true)]
     Replay(ReplayArgs),
     /// Store a stream in PostgreSQL, Redis or NATS JetStream: each event once, in order.
-    ///
-    /// The position to resume from is stored with the events. A second process with the same
-    /// arguments is the standby. Each engine is an optional feature of the build.
-    #[command(after_help = usage::MORE, args_override_self = true)]
+    #[command(long_about = relay::about(), after_help = usage::MORE, args_override_self = true)]
     Relay(Box<RelayArgs>),
     /// Stream lines of standard input to any number of clients.
     ///

@@ -147,6 +147,30 @@ fn the_help_of_a_subcommand_begins_with_its_own_options() {
     }
 }
 
+#[test]
+fn the_help_of_relay_lists_the_engines_of_this_build_and_how_to_get_the_others() {
+    let output = everstream(["relay", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    // Lines are wrapped.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, engines) = help.split_once("Engines of this build: ").unwrap();
+    let (engines, _) = engines.split_once("Usage:").unwrap();
+    let (built, missing) = engines.split_once('.').unwrap();
+    for (name, feature, is_built) in [
+        (
+            "PostgreSQL",
+            "relay-postgres",
+            cfg!(feature = "relay-postgres"),
+        ),
+        ("Redis", "relay-redis", cfg!(feature = "relay-redis")),
+        ("NATS", "relay-nats", cfg!(feature = "relay-nats")),
+    ] {
+        assert_eq!(built.contains(name), is_built, "{engines}");
+        assert_eq!(missing.contains(name), !is_built, "{engines}");
+        assert_eq!(missing.contains(feature), !is_built, "{engines}");
+    }
+}
+
 /// Whether clap found it or the command itself.
 #[test]
 fn every_usage_error_is_one_line_with_one_hint() {

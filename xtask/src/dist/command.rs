@@ -1,12 +1,12 @@
-//! The command as a tarball and as a Debian package. Both have the same files.
+//! The command as a tarball and as a Debian package.
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Context, GLIBC, licenses, root};
-use crate::{python, sh, tool};
+use super::{Context, GLIBC, compress, debian, licenses, paths, root, time_of_commit};
+use crate::sh;
 
 /// Every engine of `relay`.
 const FEATURES: &str = "relay-postgres,relay-redis,relay-nats";
@@ -18,7 +18,13 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "fish/vendor_completions.d/everstream.fish"),
 ];
 
-const DOCUMENTS: [&str; 4] = ["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
+/// The README is that of the crate, because the repository's is for a clone.
+const DOCUMENTS: [&str; 4] = [
+    "CHANGELOG.md",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "crates/everstream-cli/README.md",
+];
 
 pub(super) fn run(context: &Context) -> sh::Outcome {
     build(context, FEATURES)?;
@@ -30,8 +36,9 @@ pub(super) fn run(context: &Context) -> sh::Outcome {
     let texts = tree.join("share/doc/everstream/THIRD-PARTY-LICENSES.txt");
     let folder = sh::root().join("crates/everstream-cli");
     licenses::write(&context.triple, &folder, FEATURES, &texts)?;
+    paths::check(&tree)?;
     let tarball = tarball(context, &tree)?;
-    let package = debian(context)?;
+    let package = debian::pack(context, &tree)?;
 
     let unpack = ["tar", "--strip-components=1", "-C", "/usr/local", "-xzf"];
     root::try_out(context, &tarball, &unpack)?;
@@ -44,7 +51,7 @@ fn build(context: &Context, features: &str) -> sh::Outcome {
         context.python.with_file_name("cargo-zigbuild"),
     ))?;
     build
-        .args(["zigbuild", "--locked", "--profile", "dist"])
+        .args(["zigbuild", "--locked", "--profile", "optimized"])
         .args(["--package", "everstream-cli", "--features", features])
         .args(["--target", &target])
         .current_dir(sh::root());
@@ -87,7 +94,8 @@ fn fill(tree: &Path, command: &Path) -> sh::Outcome {
     };
     fs::copy(command, place("bin/everstream")?)?;
     for document in DOCUMENTS {
-        let place = place(&format!("share/doc/everstream/{document}"))?;
+        let name = document.rsplit('/').next().unwrap_or(document);
+        let place = place(&format!("share/doc/everstream/{name}"))?;
         fs::copy(sh::root().join(document), place)?;
     }
     for (shell, path) in COMPLETIONS {
@@ -95,43 +103,24 @@ fn fill(tree: &Path, command: &Path) -> sh::Outcome {
         fs::write(place(&format!("share/{path}"))?, script)?;
     }
     let pages = place("share/man/man1")?;
-    sh::capture(Command::new(command).arg("man").arg(pages))?;
-    Ok(())
+    sh::capture(Command::new(command).arg("man").arg(&pages))?;
+    compress(&paths::files(&pages)?)
 }
 
-fn tarball(context: &Context, tree: &Path) -> sh::Outcome<std::path::PathBuf> {
+fn tarball(context: &Context, tree: &Path) -> sh::Outcome<PathBuf> {
     let version = env!("CARGO_PKG_VERSION");
     let name = format!("everstream-{version}-{}", context.triple);
     let tarball = context.artifacts.join(format!("{name}.tar.gz"));
-    // The time of the commit, so that the same sources make the same archive.
-    let time = sh::capture(Command::new("git").args(["log", "-1", "--format=@%ct"]))?;
+    let time = time_of_commit()?;
     let mut tar = Command::new("tar");
     tar.args(["--owner=0", "--group=0", "--numeric-owner", "--sort=name"])
-        .args(["--mode=u=rwX,go=rX", &format!("--mtime={}", time.trim())])
+        .args(["--mode=u=rwX,go=rX", &format!("--mtime=@{time}")])
         .args([format!("--transform=s,^\\.,{name},"), "-C".into()])
         .arg(tree)
         .arg("-czf")
         .args([tarball.as_os_str(), OsStr::new(".")]);
     sh::run(&mut tar)?;
     Ok(tarball)
-}
-
-/// `package.metadata.deb` of the command's `Cargo.toml` says what is in it.
-fn debian(context: &Context) -> sh::Outcome<std::path::PathBuf> {
-    let out = context.folder.join("debian");
-    sh::empty_folder(&out)?;
-    let mut deb = context.tool(Command::new(tool::find_or_install("cargo-deb", "3.8.0")?))?;
-    deb.args(["--package", "everstream-cli", "--no-build", "--no-strip"])
-        .args(["--profile", "dist", "--target", &context.triple, "--output"])
-        .arg(&out)
-        .current_dir(sh::root());
-    sh::run(&mut deb)?;
-    let built = python::only_file(&out)?;
-    let package = context
-        .artifacts
-        .join(built.file_name().unwrap_or_default());
-    fs::copy(built, &package)?;
-    Ok(package)
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
 //! `cargo xtask dist`: the files of a release, each installed where nothing else is. Linux only.
 //!
 //! - `wheel.rs`: the Python wheel; `package` makes the source distribution
-//! - `command.rs`: the command, with its pages and completions, as a tarball and a Debian package
+//! - `command.rs`: the command, with its pages and completions, as a tarball
+//! - `debian.rs`: the same as a Debian package
+//! - `paths.rs`: no file contains paths of the machine that builds
 //! - `licenses.rs`: the license texts of the crates in the command
 //! - `root.rs`: a fresh Debian to install the command into
 //! - `crates.rs`: the `.crate` files, and a program that depends on them
 
 mod command;
 mod crates;
+mod debian;
 mod licenses;
+mod paths;
 mod root;
 mod wheel;
 
@@ -18,8 +22,8 @@ use std::process::Command;
 
 use crate::{python, sh};
 
-/// Not `target/dist`, where cargo builds the profile `dist`.
-const ARTIFACTS: &str = "dist-artifacts";
+/// In the target folder. No profile of cargo has this name.
+const ARTIFACTS: &str = "dist";
 
 const CHECKSUMS: &str = "SHA256SUMS";
 
@@ -108,7 +112,8 @@ fn checksums(artifacts: &Path) -> sh::Outcome {
 }
 
 impl Context {
-    /// A command that finds the tools of the virtual environment, and builds the target `dist`.
+    /// A command that finds the tools of the virtual environment, and builds the profile
+    /// `optimized` for the target.
     fn tool(&self, mut command: Command) -> sh::Outcome<Command> {
         let bin = self.python.parent().unwrap_or(Path::new(""));
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -117,12 +122,36 @@ impl Context {
             .env("PATH", std::env::join_paths(path)?)
             .env("CARGO_TARGET_DIR", sh::target()?)
             // Smaller; backtraces of panics have no names then.
-            .env("CARGO_PROFILE_DIST_STRIP", "symbols");
+            .env("CARGO_PROFILE_OPTIMIZED_STRIP", "symbols")
+            // Cargo adds these to the flags in its configuration; the others would replace both.
+            .env(self.flags_variable(), paths::flags()?)
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS");
         Ok(command)
     }
 
-    /// The folder of the target's profile `dist`.
-    fn profile(&self) -> sh::Outcome<PathBuf> {
-        Ok(sh::target()?.join(&self.triple).join("dist"))
+    /// The variable with the target's flags for the compiler.
+    fn flags_variable(&self) -> String {
+        let triple = self.triple.to_uppercase().replace('-', "_");
+        format!("CARGO_TARGET_{triple}_RUSTFLAGS")
     }
+
+    /// The folder of the target's profile `optimized`.
+    fn profile(&self) -> sh::Outcome<PathBuf> {
+        Ok(sh::target()?.join(&self.triple).join("optimized"))
+    }
+}
+
+/// In seconds since 1970. With it, the same sources make the same archive.
+fn time_of_commit() -> sh::Outcome<String> {
+    let mut log = Command::new("git");
+    log.args(["log", "-1", "--format=%ct"])
+        .current_dir(sh::root());
+    Ok(sh::capture(&mut log)?.trim().to_owned())
+}
+
+/// Replaces each file by a compressed one, without its name and time, as Debian wants it.
+fn compress(files: &[PathBuf]) -> sh::Outcome {
+    sh::capture(Command::new("gzip").args(["-9", "--no-name"]).args(files))?;
+    Ok(())
 }

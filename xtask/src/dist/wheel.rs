@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Context, GLIBC, licenses};
+use super::{Context, GLIBC, licenses, paths};
 use crate::{python, sh};
 
 /// The minor versions to look for, as `python3.N`.
@@ -14,7 +14,7 @@ pub(super) fn run(context: &Context) -> sh::Outcome {
     let platform = format!("manylinux_{}_{}", GLIBC.0, GLIBC.1);
     let out = context.folder.join("wheel");
     sh::empty_folder(&out)?;
-    let mut maturin = context.tool(python::maturin(&context.python, &out, "dist")?)?;
+    let mut maturin = context.tool(python::maturin(&context.python, &out, "optimized")?)?;
     maturin.args(["--zig", "--compatibility", &platform]);
     // The name is one of `license-files`. Removed afterwards, because only built files need it.
     let texts = python::package().join("LICENSE-THIRD-PARTY.txt");
@@ -24,6 +24,12 @@ pub(super) fn run(context: &Context) -> sh::Outcome {
     built?;
     let wheel = python::only_file(&out)?;
     audit(context, &wheel, &platform)?;
+    let unpacked = context.folder.join("unpacked");
+    sh::empty_folder(&unpacked)?;
+    let mut unpack = Command::new(&context.python);
+    unpack.args(["-m", "zipfile", "-e"]);
+    sh::capture(unpack.arg(&wheel).arg(&unpacked))?;
+    paths::check(&unpacked)?;
 
     let mut tried = Vec::new();
     for minor in VERSIONS {

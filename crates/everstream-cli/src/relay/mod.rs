@@ -121,6 +121,16 @@ enum Layout {
     Cloudevents,
 }
 
+/// The beginning of `--help`.
+pub(crate) fn about() -> String {
+    format!(
+        "Store a stream in PostgreSQL, Redis or NATS JetStream: each event once, in order.\n\n\
+         The position to resume from is stored with the events. A second process with the same \
+         arguments is the standby.\n\n{}",
+        sink::engines()
+    )
+}
+
 pub(crate) fn run(args: &RelayArgs) -> Exit {
     match prepare(args) {
         Ok((http, sink)) if args.check => crate::block_on(check::check(args, http, sink)),

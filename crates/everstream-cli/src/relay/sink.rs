@@ -23,6 +23,42 @@ const ENGINES: [(&str, &str, &str); 8] = [
     ("tls", "NATS", "relay-nats"),
 ];
 
+/// Whether this command was built with a feature.
+fn is_built(feature: &str) -> bool {
+    match feature {
+        "relay-postgres" => cfg!(feature = "relay-postgres"),
+        "relay-redis" => cfg!(feature = "relay-redis"),
+        _ => cfg!(feature = "relay-nats"),
+    }
+}
+
+/// For `--help`: the engines that this command was built with, and how to get the others.
+pub(super) fn engines() -> String {
+    engines_of(is_built)
+}
+
+fn engines_of(is_built: impl Fn(&str) -> bool) -> String {
+    let mut engines: Vec<(&str, &str)> = ENGINES.map(|(_, it, feature)| (it, feature)).into();
+    engines.dedup();
+    let (built, missing): (Vec<_>, Vec<_>) = engines
+        .into_iter()
+        .partition(|(_, feature)| is_built(feature));
+    let join = |list: &[(&str, &str)]| {
+        let names: Vec<&str> = list.iter().map(|(name, _)| *name).collect();
+        names.join(", ")
+    };
+    let mut text = match built.as_slice() {
+        [] => "Engines of this build: none.".to_owned(),
+        built => format!("Engines of this build: {}.", join(built)),
+    };
+    if !missing.is_empty() {
+        let features: Vec<&str> = missing.iter().map(|(_, feature)| *feature).collect();
+        let how = how_to_build(&features.join(","));
+        text.push_str(&format!(" For {}, {how}", join(&missing)));
+    }
+    text
+}
+
 /// The log, and where it is.
 pub(crate) struct NamedSink {
     sink: AnySink,
@@ -283,6 +319,21 @@ mod tests {
                 .what()
                 .contains("postgres://, redis:// or nats://")
         );
+    }
+
+    #[test]
+    fn help_lists_the_engines_of_the_build_and_the_features_of_the_others() {
+        let all = "Engines of this build: PostgreSQL, Redis, NATS.";
+        assert_eq!(engines_of(|_| true), all);
+        assert_eq!(
+            engines_of(|feature| feature == "relay-redis"),
+            "Engines of this build: Redis. For PostgreSQL, NATS, build it with --features \
+             relay-postgres,relay-nats: cargo install --git REPO everstream-cli --features \
+             relay-postgres,relay-nats"
+        );
+        let none = engines_of(|_| false);
+        let start = "Engines of this build: none. For PostgreSQL, Redis, NATS, build it with ";
+        assert!(none.starts_with(start), "{none}");
     }
 
     #[test]
