@@ -65,15 +65,7 @@ impl HttpClient {
                 rewrite_to_resume(&mut attempt.method, &mut attempt.headers);
             }
             if let Some(hook) = &settings.hook {
-                attempt = hook(attempt)
-                    .await
-                    .map_err(|error| match error.downcast::<Fault>() {
-                        Ok(fault) => *fault,
-                        Err(error) => Fault::Setup(error),
-                    })?;
-            }
-            if let Some(problem) = attempt.problem {
-                return Err(Fault::Setup((&*problem).into()));
+                attempt = hook(attempt).await?;
             }
             // The GET that resumes a stream doesn't make its original request repeatable.
             if !resume_with_get {
