@@ -56,18 +56,19 @@ fn fault_object(
 
 /// The exception that an iteration or `start()` raises.
 pub(crate) fn exception(py: Python<'_>, error: Error, exceptions: &ExceptionCache) -> PyErr {
+    let not_repeated = matches!(error, Error::NotRepeated(_));
     match error {
-        Error::Fault(fault) => match exceptions.take_or_create(py, &fault) {
-            Ok(exception) => PyErr::from_value(exception.into_any()),
-            Err(error) => error,
-        },
-        Error::NotRepeated(fault) => match exceptions.take_or_create(py, &fault) {
-            Ok(exception) => {
-                _ = mark_not_repeated(py, &exception);
-                PyErr::from_value(exception.into_any())
+        Error::Fault(fault) | Error::NotRepeated(fault) => {
+            match exceptions.take_or_create(py, &fault) {
+                Ok(exception) => {
+                    if not_repeated {
+                        _ = mark_not_repeated(py, &exception);
+                    }
+                    PyErr::from_value(exception.into_any())
+                }
+                Err(error) => error,
             }
-            Err(error) => error,
-        },
+        }
         Error::Closed => new_error(py, "ClosedError", "the client is closed"),
         Error::Interrupted => new_error(py, "InterruptedStartError", "the start was interrupted"),
         Error::Config { .. } => PyValueError::new_err(message(&error)),
@@ -82,12 +83,7 @@ pub(crate) fn exception(py: Python<'_>, error: Error, exceptions: &ExceptionCach
 /// text of this package's exceptions, and with a note on other exceptions. Fails if the exception can't
 /// have attributes.
 fn mark_not_repeated(py: Python<'_>, exception: &Bound<'_, PyBaseException>) -> PyResult<()> {
-    exception.setattr("not_repeated", true)?;
-    if !exception.is_instance(&class(py, "SSEError")?)? {
-        // Since Python 3.11.
-        exception.call_method1("add_note", (class(py, "NOT_REPEATED")?,))?;
-    }
-    Ok(())
+    mark(py, exception, "not_repeated", "NOT_REPEATED")
 }
 
 /// Marks an exception that is raised again, because only `start()` sends the request again: like
@@ -99,16 +95,25 @@ pub(crate) fn mark_only_start(
     if exception.hasattr(ONLY_START)? && exception.getattr(ONLY_START)?.is_truthy()? {
         return Ok(());
     }
-    exception.setattr(ONLY_START, true)?;
-    if !exception.is_instance(&class(py, "SSEError")?)? {
-        // Since Python 3.11.
-        exception.call_method1("add_note", (class(py, "ONLY_START")?,))?;
-    }
-    Ok(())
+    mark(py, exception, ONLY_START, "ONLY_START")
 }
 
 /// The attribute of an exception that [`mark_only_start`] has marked.
 const ONLY_START: &str = "_only_start";
+
+fn mark(
+    py: Python<'_>,
+    exception: &Bound<'_, PyBaseException>,
+    attribute: &str,
+    note: &str,
+) -> PyResult<()> {
+    exception.setattr(attribute, true)?;
+    if !exception.is_instance(&class(py, "SSEError")?)? {
+        // Since Python 3.11.
+        exception.call_method1("add_note", (class(py, note)?,))?;
+    }
+    Ok(())
+}
 
 /// Adds a fault as the context of the exception that is raised instead of it.
 pub(crate) fn add_context(

@@ -84,8 +84,9 @@ def test_a_proxy_is_used(server: SSEServer, by_connection: str) -> None:
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_verify_says_which_certificates_are_trusted(tls_port: int, by_connection: str) -> None:
     url = f"https://localhost:{tls_port}/"
-    _, error = read(by_connection, url)
-    assert isinstance(error, ConnectError)
+    for options in ({}, {"verify": True}):
+        _, error = read(by_connection, url, **options)
+        assert isinstance(error, ConnectError)
     for verify in (AUTHORITY, str(AUTHORITY), False):
         actions, error = read(by_connection, url, verify=verify)
         assert (data(actions), error) == (["over TLS"], None), verify

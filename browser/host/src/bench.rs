@@ -8,10 +8,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use browser_common::{Outcome, Size};
 use everstream_testing::{Reply, Request, Server};
 
-use crate::files::{self, Size};
-use crate::{Outcome, Programs};
+use crate::{Programs, files};
 
 const CHUNK: usize = 64;
 
@@ -250,7 +250,7 @@ fn page(
             ["_bg.wasm", ".js"].map(|ending| programs.served.join(format!("{name}{ending}")));
         let mut row = format!("| {about} |");
         for file in cells {
-            let Size { raw, compressed } = files::size(&file)?;
+            let Size { raw, compressed } = browser_common::size(&file)?;
             write!(
                 row,
                 " {} | {} |",

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use browser_common::Outcome;
 use everstream_testing::{Gate, Reply, Request, Server};
 
-use crate::files;
-use crate::{Outcome, Programs};
+use crate::{Programs, files};
 
 /// Generous: it is only waited for if something is wrong.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ pub(crate) fn run_leptos(programs: &Programs) -> Outcome {
     programs.bind("browser-leptos", "release", "leptos")?;
     leptos(programs)?;
     println!("the Leptos example: ok");
-    let size = files::size(&programs.served.join("leptos_bg.wasm"))?;
+    let size = browser_common::size(&programs.served.join("leptos_bg.wasm"))?;
     println!(
         "the Leptos example: {} bytes, {} compressed",
         size.raw, size.compressed

@@ -1,29 +1,8 @@
-//! The files that a page loads: their replies and their sizes.
+//! The replies with the files that a page loads.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use everstream_testing::Reply;
-use flate2::{Compression, write::GzEncoder};
-
-use crate::Outcome;
-
-/// Sizes in bytes.
-pub(crate) struct Size {
-    pub(crate) raw: usize,
-    /// As servers compress it, with gzip.
-    pub(crate) compressed: usize,
-}
-
-pub(crate) fn size(file: &Path) -> Outcome<Size> {
-    let bytes = std::fs::read(file)?;
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-    gzip.write_all(&bytes)?;
-    Ok(Size {
-        raw: bytes.len(),
-        compressed: gzip.finish()?.len(),
-    })
-}
 
 /// Replies with one of the texts, by its path, or with a file of one of the folders, by the start of its
 /// path.

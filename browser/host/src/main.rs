@@ -2,19 +2,13 @@
 //! them, the folder of the compiled programs, an empty folder, and Chromium.
 
 mod bench;
-mod browser;
 mod examples;
 mod files;
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use wasm_bindgen_cli_support::Bindgen;
-
-use crate::browser::Browser;
-
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+use browser_common::{Browser, Outcome};
 
 fn main() -> Outcome {
     let mut arguments = std::env::args_os().skip(1);
@@ -53,19 +47,13 @@ struct Programs {
 impl Programs {
     /// Writes `NAME.js` and `NAME_bg.wasm`, which pages load.
     fn bind(&self, program: &str, profile: &str, name: &str) -> Outcome {
-        let mut bindgen = Bindgen::new();
-        let file = self.built.join(profile).join(program);
-        bindgen.input_path(file.with_extension("wasm"));
-        bindgen
-            .web(true)?
-            .typescript(false)
-            .out_name(name)
-            .omit_default_module_path(false);
-        bindgen.remove_name_section(true);
-        Ok(bindgen.generate(&self.served)?)
+        browser_common::bind(&self.built.join(profile).join(program), &self.served, name)
     }
 
+    /// Opens the page in a browser of its own.
     fn open(&self, url: &str) -> Outcome<Browser> {
-        Browser::open(&self.chromium, &self.served.join("profile"), url)
+        let browser = Browser::start(&self.chromium, &self.served.join("profile"))?;
+        browser.open(url)?;
+        Ok(browser)
     }
 }

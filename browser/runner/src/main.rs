@@ -2,24 +2,18 @@
 //! client. Arguments: the folder of the compiled guests, an empty folder, Chromium, and optionally a part of
 //! the names of the tests to run.
 
-use std::error::Error;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use flate2::{Compression, write::GzEncoder};
-use wasm_bindgen_cli_support::Bindgen;
+use browser_common::{Outcome, Size, bind, size};
 
 use crate::run::Stage;
 
-mod browser;
 mod run;
 mod script;
 mod tests;
 
 /// The most bytes that a minimal client may have, compressed.
 const MAX_SIZE: usize = 50_000;
-
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -31,16 +25,9 @@ fn main() -> Outcome {
     let filter = arguments.next().unwrap_or_default();
     let filter = filter.to_string_lossy();
     for guest in ["minimal", "tests"] {
-        let mut bindgen = Bindgen::new();
-        bindgen.input_path(guests.join(guest).with_extension("wasm"));
-        bindgen
-            .web(true)?
-            .typescript(false)
-            .omit_default_module_path(false);
-        bindgen.remove_name_section(true);
-        bindgen.generate(&folder)?;
+        bind(&guests.join(guest), &folder, guest)?;
     }
-    let (raw, compressed) = size(&folder.join("minimal_bg.wasm"))?;
+    let Size { raw, compressed } = size(&folder.join("minimal_bg.wasm"))?;
     println!("the minimal client: {raw} bytes, {compressed} compressed");
     let selected = tests::all().filter(|test| test.name.contains(&*filter));
     let failed = Stage::new(&folder, &chromium)?.run_all(selected);
@@ -51,12 +38,4 @@ fn main() -> Outcome {
         0 => Ok(()),
         _ => Err(format!("{failed} tests failed").into()),
     }
-}
-
-/// Raw and compressed.
-fn size(file: &Path) -> Outcome<(usize, usize)> {
-    let bytes = std::fs::read(file)?;
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-    gzip.write_all(&bytes)?;
-    Ok((bytes.len(), gzip.finish()?.len()))
 }

@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use browser_common::{Browser, Outcome, Window};
 use everstream_testing::{Gate, Reply, Request, Server};
 
-use crate::Outcome;
-use crate::browser::{Browser, Window};
 use crate::script::{Program, Replies, Signals, page_reply};
 
 /// How long a test may take. Generous: it is only reached if something is wrong.

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use browser_common::Outcome;
 use everstream_testing::{Gate, Reply, Request};
-
-use crate::Outcome;
 
 const PAGE: &str = "<!doctype html><link rel=icon href=data:,>
 <script src=visibility.js></script><script type=module src=start.js></script>";

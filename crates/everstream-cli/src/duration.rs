@@ -1,6 +1,6 @@
-//! Durations on the command line.
+//! Durations on the command line, and waiting for a point in time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// `500ms`, `2s`, `1.5m`, `1h`, `1d`; without a unit it is seconds.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
@@ -21,6 +21,14 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| format!("{number:?} isn't a number"))?;
     Duration::try_from_secs_f64(count * seconds).map_err(|_| "the duration is too long".into())
+}
+
+/// Waits until this time, or forever.
+pub(crate) async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]

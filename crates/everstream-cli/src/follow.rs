@@ -1,14 +1,13 @@
 //! `everstream URL`: prints the events of a stream as they arrive.
 
 mod ending;
-mod waiting;
 mod write;
 
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use everstream::error_strategy::always_fail;
 use everstream::{Action, Error, Event, Fault, SseClient};
@@ -16,6 +15,7 @@ use everstream::{Action, Error, Event, Fault, SseClient};
 use crate::args::FollowArgs;
 use crate::client_builder::client_builder;
 use crate::cursor::Cursor;
+use crate::duration::sleep_until;
 use crate::end::End;
 use crate::exec::{Jobs, LAST_TIME, Outcome};
 use crate::exit::Exit;
@@ -31,7 +31,7 @@ use crate::status::Status;
 use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, Stop};
 use crate::terminal;
 use crate::until::ReachedEnd;
-use waiting::{Detail, Waiting};
+use crate::waiting::{Detail, Waiting};
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
     if args.output.quiet {
@@ -50,7 +50,9 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let cursor = Cursor::open(&args.cursor)?;
     let kept = cursor.as_ref().and_then(Cursor::id);
 
-    let (source, waiting) = (Source::of(&args.request.url)?, Waiting::new());
+    let status = Status::new(args.output.has_no_status());
+    let waiting = Waiting::new(Detail::new(args.output.verbose, status.as_ref()));
+    let source = Source::of(&args.request.url)?;
     let mut builder = match source.saved() {
         None => {
             let http = explain::whole_if_verbose(args.request.http()?, args.output.verbose);
@@ -75,12 +77,6 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let client = builder
         .build()
         .map_err(|error| bad_setting("followed", &args.request.url, &error))?;
-    let status = Status::new(args.output.has_no_status());
-    let detail = match (args.output.verbose, &status) {
-        (true, _) => Detail::Phases,
-        (false, Some(_)) => Detail::Nothing,
-        (false, None) => Detail::Outages,
-    };
     let follower = Follower {
         args,
         source,
@@ -91,7 +87,7 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         progress: Progress::new(cursor),
         status,
         stop: Stop::default(),
-        waiting: waiting.detail(detail),
+        waiting,
         last,
         received: 0,
         selected: 0,
@@ -238,8 +234,7 @@ impl Follower<'_> {
             if let Some(status) = &mut self.status {
                 status.draw(client.silence(), self.waiting.has_no_response());
             }
-            let hangs = self.waiting.report(client.silence());
-            hangs.iter().for_each(|text| report::info(text));
+            self.waiting.report(client.silence());
             if self.stop.asked().is_some() {
                 return Ok(self.over());
             }
@@ -287,18 +282,18 @@ impl Follower<'_> {
         }
         self.progress.write().map_err(End::Cursor)?;
 
-        let waiting = self.waiting.due();
         let due = self.status.as_ref().map(Status::due);
-        let due = due.into_iter().chain(waiting).min();
         Ok(tokio::select! {
             action = client.next_action(), if reading => Step::Action(action),
             Some(outcome) = next_job(&mut self.jobs) => Step::Job(outcome),
             () = self.stop.close_when_requested() => Step::Again,
+            () = self.waiting.hangs() => Step::Again,
             () = sleep_until(due) => Step::Again,
         })
     }
 
     async fn take(&mut self, action: Action, client: &SseClient) -> Result<Option<End>, End> {
+        self.waiting.take(&action);
         match action {
             Action::Event(event) => return self.event(&event).await,
             Action::Comment(text) => {
@@ -310,7 +305,6 @@ impl Follower<'_> {
                     report::info(&lost);
                 }
                 self.connections += 1;
-                self.waiting.responded();
                 if let Some(status) = &mut self.status {
                     status.connected();
                 }
@@ -349,7 +343,6 @@ impl Follower<'_> {
 
     fn disconnected(&mut self, fault: Option<&Fault>, client: &SseClient) {
         let delay = client.next_retry_delay();
-        self.waiting.ended();
         if let Some(status) = &mut self.status {
             status.lost(delay);
         }
@@ -389,13 +382,6 @@ impl Follower<'_> {
 
 async fn next_job(jobs: &mut Option<Jobs>) -> Option<Outcome> {
     jobs.as_mut()?.next().await
-}
-
-async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Polls a future once. Reads of the client can be dropped and started again.

@@ -24,6 +24,7 @@
 //! | `recording/` | the files of `record` and `replay` |
 //! | `server/` | the HTTP server of `replay` and `serve` |
 //! | `report.rs`, `explain.rs`, `explain/`, `status.rs` | messages, errors and the status on standard error |
+//! | `waiting.rs` | where an attempt hangs |
 //! | `terminal.rs` | what the terminal supports, and what its last line shows |
 //! | `visible.rs` | text that is safe for a terminal |
 //! | `stop.rs` | Ctrl-C, SIGTERM, a closed output |
@@ -72,6 +73,7 @@ mod typos;
 mod until;
 mod usage;
 mod visible;
+mod waiting;
 #[cfg(not(all(feature = "jq", feature = "top")))]
 mod without;
 

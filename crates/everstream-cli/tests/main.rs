@@ -101,6 +101,8 @@ mod tls;
 mod top;
 #[cfg(unix)]
 mod usage;
+#[cfg(all(target_os = "linux", feature = "top"))]
+mod waiting;
 #[cfg(not(all(feature = "jq", feature = "top")))]
 mod without;
 

@@ -40,6 +40,8 @@ pub(crate) struct Driver {
     epoch: Instant,
     /// At least one connection has been established.
     has_connected: bool,
+    /// The attempt began inside a tokio runtime.
+    connects_in_runtime: bool,
     log: Log,
     /// The next end of stream to be reported was caused by the user.
     interrupted: bool,
@@ -75,6 +77,7 @@ impl Driver {
             pending_actions: PendingActions::default(),
             epoch: Instant::now(),
             has_connected: false,
+            connects_in_runtime: false,
             log,
             interrupted: false,
             polls_since_yield: 0,
@@ -314,8 +317,16 @@ impl Driver {
     ) -> Poll<Result<(), OutsideRuntime>> {
         // Taken out so that a future that panics isn't polled again.
         let mut connecting = match std::mem::replace(&mut self.connection, ConnectionState::None) {
+            // A failure would lose the attempt, and repeat a request that may have been received.
+            ConnectionState::Connecting(connecting)
+                if self.connects_in_runtime && OutsideRuntime::check().is_err() =>
+            {
+                self.connection = ConnectionState::Connecting(connecting);
+                return Poll::Ready(Err(OutsideRuntime));
+            }
             ConnectionState::Connecting(connecting) => connecting,
             ConnectionState::None | ConnectionState::Open(_) => {
+                self.connects_in_runtime = OutsideRuntime::check().is_ok();
                 let last_event_id = self.session.last_event_id().map(String::from);
                 debug!(last_event_id, "connecting");
                 self.client.connect(ConnectRequest {

@@ -251,6 +251,12 @@ impl OutsideRuntime {
         }
     }
 
+    /// The browser needs no runtime.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn check() -> Result<(), Self> {
+        Ok(())
+    }
+
     pub(crate) fn caused(fault: &Fault) -> bool {
         matches!(fault, Fault::Setup(cause) if cause.is::<OutsideRuntime>())
     }

@@ -14,7 +14,7 @@ use clap::Args;
 use everstream::{Action, Fault, Http, SseClient};
 
 use crate::client_builder::client_builder;
-use crate::duration;
+use crate::duration::{self, sleep_until};
 use crate::exit::Exit;
 use crate::explain;
 use crate::output::output_is_pipe;
@@ -25,6 +25,7 @@ use crate::request::{RequestArgs, bad_setting};
 use crate::status::Status;
 use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, OUTPUT_CLOSED, Stop};
 use crate::terminal;
+use crate::waiting::{Detail, Waiting};
 use tap::Tap;
 
 #[derive(Debug, Args)]
@@ -94,7 +95,10 @@ pub(crate) fn run(args: &RecordArgs) -> Exit {
 
 /// The file is opened last, so that a mistake in the command line leaves it unchanged.
 fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
+    let status = Status::new(args.quiet);
+    let waiting = Waiting::new(Detail::new(args.verbose, status.as_ref()));
     let http = explain::whole_if_verbose(args.request.http()?, args.verbose);
+    let http = waiting.watch(http);
     client(args, http.clone(), None)?;
     let writer = open(args)?;
     let client = client(args, http, Some(writer.clone()))?;
@@ -106,7 +110,8 @@ fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
         args,
         writer,
         deadline: Deadline::first(deadlines),
-        status: Status::new(args.quiet),
+        status,
+        waiting,
         stop: Stop::default(),
         events: 0,
         connections: 0,
@@ -221,6 +226,7 @@ struct Recorder<'a> {
     writer: Writer,
     deadline: Option<Deadline>,
     status: Option<Status>,
+    waiting: Waiting,
     stop: Stop,
     events: u64,
     connections: u64,
@@ -293,8 +299,9 @@ impl Recorder<'_> {
     async fn follow(&mut self, client: &mut SseClient) -> End {
         loop {
             if let Some(status) = &mut self.status {
-                status.draw(client.silence(), false);
+                status.draw(client.silence(), self.waiting.has_no_response());
             }
+            self.waiting.report(client.silence());
             if let Some(over) = self.deadline.filter(|over| Instant::now() >= over.at) {
                 return self.out_of_time(over.by);
             }
@@ -311,6 +318,7 @@ impl Recorder<'_> {
                     self.report_lost();
                     continue;
                 }
+                () = self.waiting.hangs() => continue,
                 () = sleep_until(alarm) => continue,
             };
             match action {
@@ -337,6 +345,7 @@ impl Recorder<'_> {
     }
 
     fn take(&mut self, action: Action, client: &SseClient) {
+        self.waiting.take(&action);
         match action {
             Action::Event(_) => {
                 self.events += 1;
@@ -410,12 +419,5 @@ impl Recorder<'_> {
                 End::Reported(explain::ended_early(seen, count, early, &self.asked()))
             }
         }
-    }
-}
-
-async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -8,6 +8,7 @@ use super::sink::NamedSink;
 use crate::exit::Exit;
 use crate::explain;
 use crate::report;
+use crate::waiting::{Detail, Waiting};
 
 pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: NamedSink) -> Exit {
     // Opening a log may create it. Asking for its end only reads.
@@ -27,7 +28,8 @@ pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: NamedSink) -> 
         let pos = tail.pos;
         report::info(&Notice::NoLastId { pos }.to_string());
     }
-    let builder = match super::builder(args, &http) {
+    let waiting = Waiting::new(Detail::Outages);
+    let builder = match super::builder(args, &waiting.watch(http)) {
         Ok(builder) => builder,
         Err(problem) => return problem.tell(),
     };
@@ -38,7 +40,7 @@ pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: NamedSink) -> 
     // One attempt is enough.
     let builder = builder.error_strategy(everstream::error_strategy::always_fail());
     let started = match builder.build() {
-        Ok(mut client) => client.start().await,
+        Ok(mut client) => waiting.watch_over(client.start()).await,
         Err(error) => Err(error),
     };
     match started {

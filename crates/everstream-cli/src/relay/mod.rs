@@ -31,6 +31,7 @@ use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::stop::{Signals, with_signals};
 use crate::terminal;
+use crate::waiting::{Detail, Waiting};
 use metrics::Metrics;
 use show::Show;
 use sink::NamedSink;
@@ -181,11 +182,13 @@ fn config(args: &RelayArgs) -> Config {
 const MIN_POLL: Duration = Duration::from_millis(10);
 
 async fn relay(args: &RelayArgs, http: Http, sink: NamedSink) -> Exit {
+    let waiting = Waiting::new(Detail::Outages);
+    let http = waiting.watch(http);
+    let show = Show::new(waiting);
     // It is the same as that which `prepare` has tried.
     let feed = || {
         builder(args, &http).map_err(|_| everstream::Error::config("feed", "it can't be followed"))
     };
-    let show = Show::new();
     let relay = Relay::new(config(args), sink, feed)
         .on_notice(show.on_notice())
         .on_feed(show.on_feed());

@@ -14,6 +14,7 @@ use crate::explain;
 use crate::output::{beginning, rfc3339};
 use crate::report;
 use crate::terminal::{self, dumb_terminal, width};
+use crate::waiting::Waiting;
 
 /// The time from one status line to the next.
 const DRAWN: Duration = Duration::from_millis(250);
@@ -41,6 +42,7 @@ struct Shown {
     /// The role, and when it was written.
     written: Option<(Role, Instant)>,
     connections: u64,
+    waiting: Waiting,
 }
 
 /// A line of JSON.
@@ -72,7 +74,8 @@ enum Line<'a> {
 }
 
 impl Show {
-    pub(super) fn new() -> Show {
+    /// `waiting` follows the feed's attempts.
+    pub(super) fn new(waiting: Waiting) -> Show {
         let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let now = Instant::now();
         Show(Arc::new(Mutex::new(Shown {
@@ -83,6 +86,7 @@ impl Show {
             samples: VecDeque::from([(now, 0)]),
             written: None,
             connections: 0,
+            waiting,
         })))
     }
 
@@ -99,6 +103,7 @@ impl Show {
         let show = self.clone();
         move |action| {
             let mut shown = show.lock();
+            shown.waiting.take(action);
             match action {
                 Action::Start(start) => {
                     shown.connections += 1;
@@ -125,6 +130,7 @@ impl Show {
         loop {
             // The clock and the rate change by themselves.
             _ = tokio::time::timeout(4 * DRAWN, monitor.changed()).await;
+            self.lock().hanging();
             self.lock().status(&monitor.snapshot(), false);
             tokio::time::sleep(DRAWN).await;
         }
@@ -153,6 +159,13 @@ impl Shown {
         }
         let time = rfc3339(SystemTime::now());
         self.write(&Line::Message { time, message });
+    }
+
+    /// Reports where an attempt hangs.
+    fn hanging(&mut self) {
+        if let Some(text) = self.waiting.text(None) {
+            self.message(&format!("feed: {text}"));
+        }
     }
 
     /// A relay whose output nobody reads continues.

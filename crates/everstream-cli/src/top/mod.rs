@@ -30,6 +30,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::client_builder::client_builder;
+use crate::duration::sleep_until;
 use crate::exit::Exit;
 use crate::explain;
 use crate::reconnect::ReconnectArgs;
@@ -37,6 +38,7 @@ use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::stop::{Deadline, MAX_TIME};
 use crate::terminal::{colors, dumb_terminal};
+use crate::waiting::{Detail, Waiting};
 use draw::Look;
 use input::Input;
 use screen::Screen;
@@ -96,8 +98,11 @@ impl TopArgs {
     }
 }
 
+/// A client, and the state of its attempts.
+type Client = (SseClient, Waiting);
+
 /// Finds everything that can be wrong with the command line.
-fn prepare(args: &TopArgs) -> Result<(Vec<String>, Vec<SseClient>), Problem> {
+fn prepare(args: &TopArgs) -> Result<(Vec<String>, Vec<Client>), Problem> {
     if !io::stdout().is_terminal() || dumb_terminal() {
         return Err(Problem::new(
             "top needs a terminal that supports cursor movement, and standard output isn't one",
@@ -110,8 +115,12 @@ fn prepare(args: &TopArgs) -> Result<(Vec<String>, Vec<SseClient>), Problem> {
     }
     let http = args.request.http()?;
     let client = |url: &String| {
-        client_builder(http.clone().set_url(url), &args.request, &args.reconnect)?
+        // The screen shows it.
+        let waiting = Waiting::new(Detail::Nothing);
+        let http = waiting.watch(http.clone().set_url(url));
+        client_builder(http, &args.request, &args.reconnect)?
             .build()
+            .map(|client| (client, waiting))
             .map_err(|error| bad_setting("followed", url, &error))
     };
     let clients: Result<_, _> = urls.iter().map(client).collect();
@@ -140,7 +149,7 @@ impl Shared {
     }
 }
 
-async fn watch(args: &TopArgs, urls: Vec<String>, clients: Vec<SseClient>) -> Exit {
+async fn watch(args: &TopArgs, urls: Vec<String>, clients: Vec<Client>) -> Exit {
     let (inputs, mut input) = mpsc::channel(KEYS);
     let screen = input::watch_signals(inputs.clone()).and_then(|()| {
         let screen = Screen::take()?;
@@ -196,19 +205,20 @@ struct End {
 }
 
 /// Reads a stream to its end.
-async fn follow(mut client: SseClient, index: usize, shared: Rc<Shared>) -> End {
+async fn follow((mut client, mut waiting): Client, index: usize, shared: Rc<Shared>) -> End {
     let mut actions: u32 = 0;
     let mut not_repeated = false;
     let error = loop {
         // Bytes of an incomplete event aren't an action.
         let action = tokio::time::timeout(MAX_INTERVAL, client.next_action()).await;
         let Ok(action) = action else {
-            let silence = client.silence();
-            shared.streams.borrow_mut()[index].silent_for(silence, shared.now());
+            let (silence, no_response) = (client.silence(), waiting.has_no_response());
+            shared.streams.borrow_mut()[index].nothing_new(silence, no_response, shared.now());
             continue;
         };
         match action {
             Some(Ok(action)) => {
+                waiting.take(&action);
                 if let Action::End(end) = &action {
                     not_repeated = end.not_repeated;
                 }
@@ -325,12 +335,5 @@ fn sum_up(args: &TopArgs, streams: &[Stream], ends: &[End]) -> Exit {
     match ends.len() < streams.len() {
         true => Exit::Done,
         false => exit,
-    }
-}
-
-async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }

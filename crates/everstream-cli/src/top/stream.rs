@@ -26,6 +26,8 @@ pub(super) struct Stream {
     pub(super) connections: u64,
     /// Failed attempts.
     pub(super) failed: u64,
+    /// There is a connection without a response.
+    pub(super) no_response: bool,
     /// Why there is no connection, in one or two words.
     pub(super) outage: Option<String>,
     pub(super) events: u64,
@@ -69,6 +71,7 @@ impl Stream {
             state: State::Connecting,
             connections: 0,
             failed: 0,
+            no_response: false,
             outage: None,
             events: 0,
             comments: 0,
@@ -94,6 +97,7 @@ impl Stream {
         now: Duration,
     ) {
         self.last_id = id.map(clip);
+        self.no_response = false;
         match action {
             Action::Start(start) => {
                 self.warn(explain::withheld(start));
@@ -128,9 +132,16 @@ impl Stream {
         }
     }
 
-    /// The time since the last byte; `None` without a connection.
-    pub(super) fn silent_for(&mut self, time: Option<Duration>, now: Duration) {
-        let last = time.and_then(|time| now.checked_sub(time));
+    /// Updates the state while there is no action. `silence` is the time since the last byte; `None`
+    /// without a connection.
+    pub(super) fn nothing_new(
+        &mut self,
+        silence: Option<Duration>,
+        no_response: bool,
+        now: Duration,
+    ) {
+        self.no_response = no_response;
+        let last = silence.and_then(|time| now.checked_sub(time));
         self.last_byte = self.last_byte.max(last);
     }
 
@@ -171,6 +182,7 @@ impl Stream {
             self.away(reason(fault));
         }
         self.state = State::Ended;
+        self.no_response = false;
         self.warn(
             error
                 .and_then(Error::fault)
@@ -318,9 +330,9 @@ pub(super) mod tests {
     fn bytes_of_incomplete_events_are_counted() {
         let mut stream = Stream::new("http://a.test/");
         take(&mut stream, &start(), 1);
-        stream.silent_for(Some(at(2)), at(9));
+        stream.nothing_new(Some(at(2)), false, at(9));
         assert_eq!((stream.last_event, stream.last_byte), (None, Some(at(7))));
-        stream.silent_for(None, at(20));
+        stream.nothing_new(None, false, at(20));
         assert_eq!(stream.last_byte, Some(at(7)));
     }
 

@@ -12,12 +12,12 @@ use ::http::{
 };
 use ::http::{HeaderValue, Method};
 use bytes::Bytes;
-use everstream_core::{BoxError, RedactedUrl};
+use everstream_core::{BoxError, Fault, RedactedUrl};
 
 use super::Url;
 #[cfg(target_family = "wasm")]
 use super::browser::{HeaderMap, append_query, parse_header, parse_method, parse_url, set_query};
-use crate::error::Error;
+use crate::error::{Error, message};
 
 /// A request that is about to be sent, for
 /// [`Http::before_attempt`](crate::Http::before_attempt) to change.
@@ -354,7 +354,19 @@ impl fmt::Debug for Attempt {
 
 /// A function that is called before every attempt, and may change the attempt or fail it.
 pub(super) type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
-type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>>;
+type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, Fault>> + Send>>;
+
+/// What a user's function returned: the attempt to send, or why it can't be sent.
+pub(super) fn hook_result(result: Result<Attempt, BoxError>) -> Result<Attempt, Fault> {
+    let attempt = result.map_err(|error| match error.downcast::<Fault>() {
+        Ok(fault) => *fault,
+        Err(error) => Fault::Setup(error),
+    })?;
+    match &attempt.problem {
+        Some(problem) => Err(Fault::Setup(message(problem))),
+        None => Ok(attempt),
+    }
+}
 
 #[cfg(not(target_family = "wasm"))]
 pub(super) fn parse_url(url: &str) -> Result<Url, Error> {

@@ -2,10 +2,11 @@
 //!
 //! [`everstream_http::exchange`] makes all decisions about HTTP; this module moves the bytes.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use super::net::ConnectError;
 use super::response::Redirect;
 use super::settings::Settings;
 use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient, Source};
+use crate::clock::Alarm;
 use crate::error::OutsideRuntime;
 
 /// How much longer to wait after a timeout: if a busy caller kept the runtime from running, the runtime
@@ -56,7 +58,7 @@ impl HttpClient {
         let repeatable = self.repeatable.clone();
         let resume_with_get = request.resume_with_get;
         async move {
-            check_runtime()?;
+            OutsideRuntime::check().map_err(|error| Fault::Setup(error.into()))?;
             // An error is unlikely: the same settings were valid when the client was built.
             let attempt = settings.attempt(&url);
             let mut attempt = attempt.map_err(|error| Fault::Setup(error.into()))?;
@@ -67,15 +69,7 @@ impl HttpClient {
                 rewrite_to_resume(&mut attempt.method, &mut attempt.headers);
             }
             if let Some(hook) = &settings.hook {
-                attempt = hook(attempt)
-                    .await
-                    .map_err(|error| match error.downcast::<Fault>() {
-                        Ok(fault) => *fault,
-                        Err(error) => Fault::Setup(error),
-                    })?;
-            }
-            if let Some(problem) = attempt.problem {
-                return Err(Fault::Setup((&*problem).into()));
+                attempt = hook(attempt).await?;
             }
             // The GET that resumes a stream doesn't make its original request repeatable.
             if !resume_with_get {
@@ -170,7 +164,10 @@ impl PendingAttempt {
 
     /// Follows redirects and returns the first other response.
     pub(super) async fn response(&mut self) -> Result<Response, Fault> {
-        check_runtime()?;
+        in_runtime(pin!(self.follow_redirects())).await
+    }
+
+    async fn follow_redirects(&mut self) -> Result<Response, Fault> {
         let mut channel = None;
         let mut followed = 0;
         loop {
@@ -288,7 +285,10 @@ impl PendingAttempt {
 
     /// Returns the connection if the response is a stream, and otherwise a fault that describes it.
     pub(super) async fn into_connection(mut self, response: Response) -> Result<Connection, Fault> {
-        check_runtime()?;
+        in_runtime(pin!(self.connection(response))).await
+    }
+
+    async fn connection(&mut self, response: Response) -> Result<Connection, Fault> {
         let mut body = Some(response.body);
         let mut error: Option<ErrorBody> = None;
         loop {
@@ -347,13 +347,8 @@ impl ErrorBody {
 
     async fn next(&mut self) -> Option<Result<Bytes, Fault>> {
         let body = self.0.as_mut()?;
-        std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await
+        poll_fn(|cx| body.as_mut().poll_next(cx)).await
     }
-}
-
-/// Sockets and timers panic outside a tokio runtime.
-fn check_runtime() -> Result<(), Fault> {
-    OutsideRuntime::check().map_err(|error| Fault::Setup(error.into()))
 }
 
 /// Returns the future's output, or `None` after the deadline. Borrows the future, because owning it
@@ -365,11 +360,62 @@ async fn with_deadline<T>(
 ) -> Option<T> {
     // A deadline beyond the clock's range means no deadline.
     let deadline = deadline.and_then(|deadline| epoch.checked_add(deadline.elapsed()));
-    let Some(deadline) = deadline else {
+    let Some(mut due) = deadline else {
         return Some(future.await);
     };
-    match tokio::time::timeout_at(deadline, future.as_mut()).await {
-        Ok(output) => Some(output),
-        Err(_) => tokio::time::timeout(GRACE, future).await.ok(),
+    let (mut alarm, mut is_late) = (Alarm::default(), false);
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            // Compared first, because a future that is always busy would keep the alarm from being polled.
+            if Instant::now() < due && alarm.poll_at(due, cx).is_pending() {
+                return Poll::Pending;
+            }
+            if is_late {
+                return Poll::Ready(None);
+            }
+            is_late = true;
+            due = Instant::now() + GRACE;
+        }
+    })
+    .await
+}
+
+/// Polls the future only inside a tokio runtime: sockets and timers panic elsewhere. Borrows the future for
+/// the same reason as [`with_deadline`].
+async fn in_runtime<T>(
+    mut future: Pin<&mut impl Future<Output = Result<T, Fault>>>,
+) -> Result<T, Fault> {
+    poll_fn(|cx| match OutsideRuntime::check() {
+        Ok(()) => future.as_mut().poll(cx),
+        Err(error) => Poll::Ready(Err(Fault::Setup(error.into()))),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// tokio's own timers panic there. A DNS lookup, for example, doesn't notice.
+    #[test]
+    fn a_deadline_outlives_the_runtime_in_which_the_wait_began() {
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().build().unwrap()
+        };
+        let first = runtime();
+        let epoch = first.block_on(async { Instant::now() });
+        let deadline = Timestamp::since_start(Duration::from_millis(50));
+        let lookup = pin!(std::future::pending::<()>());
+        let mut waiting = pin!(with_deadline(epoch, Some(deadline), lookup));
+        first.block_on(poll_fn(|cx| {
+            assert!(waiting.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        }));
+        drop(first);
+        assert_eq!(runtime().block_on(waiting), None);
     }
 }

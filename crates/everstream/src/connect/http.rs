@@ -12,7 +12,7 @@ use everstream_core::{BoxError, RedactedUrl};
 #[cfg(not(target_family = "wasm"))]
 use everstream_http::policy::HeaderScope;
 
-use super::attempt::{Attempt, Hook};
+use super::attempt::{Attempt, Hook, hook_result};
 #[cfg(target_family = "wasm")]
 use super::browser::Header;
 #[cfg(not(target_family = "wasm"))]
@@ -300,7 +300,7 @@ impl Http {
     {
         let hook: Arc<Hook> = Arc::new(move |attempt| {
             let prepared = hook(attempt);
-            Box::pin(async { prepared.await.map_err(Into::into) })
+            Box::pin(async { hook_result(prepared.await.map_err(Into::into)) })
         });
         self.with(|settings| {
             settings.hook = Some(match settings.hook.take() {

@@ -23,7 +23,7 @@ use url::Url;
 
 pub(super) use self::request::Body;
 use self::request::failure;
-use super::net::{ConnectError, Connected, Io, Versions};
+use super::net::{ConnectError, Connected, Io, RUNTIME_ENDED, Versions};
 
 /// How much a server may send on one stream before it is read: the memory that a stalled reader costs.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -136,10 +136,9 @@ impl Pool {
                 None => origin.connect(connect(versions), pings).await,
             }
         }));
-        (&mut connecting.0).await.unwrap_or_else(|_| {
-            let message = "the runtime is shutting down";
-            Err(Failure::new(FailureKind::Other, message).into())
-        })
+        (&mut connecting.0)
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(FailureKind::Other, RUNTIME_ENDED).into()))
     }
 }
 

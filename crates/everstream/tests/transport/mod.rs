@@ -29,6 +29,7 @@ mod proxy_server;
 mod raw_h2;
 mod reaching;
 mod responses;
+mod runtimes;
 mod secrets;
 mod tls;
 mod tls_ends;

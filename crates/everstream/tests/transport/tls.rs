@@ -143,6 +143,27 @@ fn accept_invalid_certs_accepts_any_certificate() {
 }
 
 #[test]
+fn invalid_certificates_are_refused_again_after_false() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let leaf = Authority::new().server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&[]), &server);
+    both(|kind| {
+        let http = Http::new(tls.url("/"));
+        for http in [
+            http.clone().danger_accept_invalid_certs(false),
+            http.danger_accept_invalid_certs(true)
+                .danger_accept_invalid_certs(false),
+        ] {
+            let fault = kind.build(SseClient::builder(http)).any_fault();
+            assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+            assert!(matches!(tls.next_handshake(), Handshake::Failed));
+        }
+    });
+    assert_eq!(server.request_count(), 0);
+}
+
+#[test]
 fn a_client_certificate_is_sent_to_a_server_that_asks_for_one() {
     let (_server, tls, authority, clients) = for_clients_with_certificates();
     both(|kind| {

@@ -193,6 +193,7 @@ fn help(frame: &mut Frame<'_>, area: Rect) {
 /// The state of a stream, after the reason of an outage.
 fn state(stream: &Stream, now: Duration) -> String {
     let state = match stream.state {
+        _ if stream.no_response => "no reply".into(),
         State::Connecting => "connecting".into(),
         State::Connected { .. } => "connected".into(),
         State::Retrying { until } => match until.saturating_sub(now) {

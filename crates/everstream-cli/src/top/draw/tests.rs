@@ -264,3 +264,18 @@ fn no_color_draws_without_colors() {
     assert!(colorful(COLORS));
     assert!(!colorful(Look { colors: false }));
 }
+
+#[test]
+fn a_connection_without_a_response_is_shown() {
+    let zero = Duration::ZERO;
+    let mut streams = vec![Stream::new("http://localhost/")];
+    let shown = |streams: &[Stream]| screen(&View::new(), streams, 9, (130, 18));
+    streams[0].nothing_new(None, true, at(9));
+    assert!(shown(&streams).contains("no reply"), "{}", shown(&streams));
+    streams[0].take(&start(), None, zero, at(9));
+    assert!(!shown(&streams).contains("no reply"), "{}", shown(&streams));
+    streams[0].take(&Action::Fault(Fault::Incomplete), None, zero, at(9));
+    streams[0].nothing_new(None, true, at(9));
+    let expected = "cut off, no reply";
+    assert!(shown(&streams).contains(expected), "{}", shown(&streams));
+}

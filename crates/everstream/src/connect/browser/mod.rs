@@ -85,15 +85,7 @@ impl HttpClient {
                 rewrite_to_resume(&mut attempt);
             }
             if let Some(hook) = &settings.hook {
-                attempt = hook(attempt)
-                    .await
-                    .map_err(|error| match error.downcast::<Fault>() {
-                        Ok(fault) => *fault,
-                        Err(error) => Fault::Setup(error),
-                    })?;
-            }
-            if let Some(problem) = attempt.problem {
-                return Err(Fault::Setup(message(&problem)));
+                attempt = hook(attempt).await?;
             }
             settings.add_defaults(&mut attempt.headers);
             match resumes {

@@ -18,6 +18,7 @@ use h2::{Reason, RecvStream, SendStream};
 
 use super::{AbortOnDrop, Sender};
 use crate::connect::connections::{self, Response, SendError};
+use crate::connect::net::RUNTIME_ENDED;
 
 impl Sender {
     pub(in crate::connect) async fn send(
@@ -30,10 +31,9 @@ impl Sender {
         // In a separate task: heads have no flow control, so informational responses would pile up while
         // the caller doesn't poll.
         let mut sending = AbortOnDrop(tokio::spawn(self.exchange(head, body)));
-        (&mut sending.0).await.unwrap_or_else(|_| {
-            let message = "the runtime is shutting down";
-            Err(Failure::new(FailureKind::Other, message).into())
-        })
+        (&mut sending.0)
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(FailureKind::Other, RUNTIME_ENDED).into()))
     }
 
     async fn exchange(self, head: ::http::Request<()>, body: Bytes) -> Result<Response, SendError> {

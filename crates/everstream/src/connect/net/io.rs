@@ -26,15 +26,27 @@ pub(crate) enum Io {
 macro_rules! each {
     ($this:expr, $io:ident => $call:expr) => {
         match $this {
-            Io::Tcp($io) => $call,
+            Io::Tcp($io) => $call.map_err(explained),
             #[cfg(unix)]
-            Io::Unix($io) => $call,
+            Io::Unix($io) => $call.map_err(explained),
             #[cfg(feature = "__rustls")]
             Io::Rustls($io) => $call.map_err(super::tls::readable),
             #[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
             Io::NativeTls($io) => $call.map_err(super::tls::readable),
         }
     };
+}
+
+/// A socket was used after its runtime was dropped.
+pub(crate) const RUNTIME_ENDED: &str = "the tokio runtime that opened the connection has ended";
+
+/// Replaces an error of a socket that is tokio's, whose message speaks of contexts: tokio has no other errors
+/// of its own than that the runtime has ended.
+pub(super) fn explained(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::Other if error.raw_os_error().is_none() => io::Error::other(RUNTIME_ENDED),
+        _ => error,
+    }
 }
 
 impl AsyncRead for Io {

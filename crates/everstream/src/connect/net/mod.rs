@@ -23,7 +23,7 @@ use everstream_http::{Failure, FailureKind};
 use http::HeaderValue;
 use url::{Host, Url};
 
-pub(crate) use self::io::Io;
+pub(crate) use self::io::{Io, RUNTIME_ENDED};
 use self::proxy::{Proxies, Proxy, ProxyKind};
 use self::resolve::Resolver;
 #[cfg(feature = "__tls")]

@@ -5,14 +5,15 @@ use std::fmt::Write as _;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use everstream_http::{Failure, FailureKind, SocketFailure as _};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+
+use crate::clock::{Alarm, Instant};
 
 /// How long to wait for an address before trying the next one as well (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -37,7 +38,8 @@ pub(super) async fn connect(addresses: &[SocketAddr], role: &str) -> Result<TcpS
 }
 
 async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
+    let stream = TcpStream::connect(address).await;
+    let stream = stream.map_err(super::io::explained)?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
     // Ignore errors: without keep-alive, the connection only takes longer to detect a dead peer.
@@ -100,7 +102,7 @@ where
 {
     let mut running: Vec<(SocketAddr, Pin<Box<F>>)> = Vec::new();
     let mut failed = Vec::new();
-    let mut next_attempt = pin!(sleep_until(Instant::now()));
+    let (mut alarm, mut next_attempt) = (Alarm::default(), Instant::now());
     poll_fn(move |cx| {
         loop {
             let mut may_start = running.is_empty();
@@ -122,12 +124,12 @@ where
                     false => Poll::Pending,
                 };
             }
-            if !may_start && next_attempt.as_mut().poll(cx).is_pending() {
+            if !may_start && alarm.poll_at(next_attempt, cx).is_pending() {
                 return Poll::Pending;
             }
             if let Some(address) = waiting.pop_front() {
                 running.push((address, Box::pin(dial(address))));
-                next_attempt.as_mut().reset(Instant::now() + ATTEMPT_DELAY);
+                next_attempt = Instant::now() + ATTEMPT_DELAY;
             }
         }
     })

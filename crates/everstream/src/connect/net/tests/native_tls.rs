@@ -33,6 +33,17 @@ async fn only_configured_roots_are_trusted() {
 }
 
 #[tokio::test]
+async fn any_certificate_is_accepted_only_with_that_setting() {
+    let leaf = Authority::new("unknown").sign(params("feed.test", "leaf"));
+    let server = tls_server(leaf.config(&[])).await;
+    let mut transport = settings();
+    transport.tls.accept_invalid_certs = true;
+    assert_eq!(greeted(&transport, server).await, "hello");
+    transport.tls.accept_invalid_certs = false;
+    untrusted(&transport, server).await;
+}
+
+#[tokio::test]
 async fn alpn_decides_whether_http2_is_used() {
     let authority = Authority::new("alpn");
     let leaf = authority.sign(params("feed.test", "leaf"));

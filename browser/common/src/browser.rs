@@ -20,13 +20,13 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// How long Chromium may take to exit.
 const EXIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Chromium reads commands from file descriptor 3, and exits once the runner has closed it, even if the
-/// runner was killed. The shell then removes the profile.
+/// Chromium reads commands from file descriptor 3, and exits once this program has closed it, even if the
+/// program was killed. The shell then removes the profile.
 const SCRIPT: &str = r#"profile=$1; shift; "$@" 3<&0 4>&1 </dev/null >/dev/null
     for attempt in 1 2 3; do rm -rf "$profile" && break; sleep 1; done"#;
 
 /// A Chromium with a fresh profile. Dropping it ends the process and removes the profile.
-pub(crate) struct Browser {
+pub struct Browser {
     shell: Child,
     pipe: Mutex<Option<Pipe>>,
 }
@@ -38,11 +38,11 @@ struct Pipe {
 }
 
 /// A page in a window of its own.
-pub(crate) struct Window(String);
+pub struct Window(String);
 
 impl Browser {
     /// Starts Chromium. `profile` must not exist yet.
-    pub(crate) fn start(chromium: &Path, profile: &Path) -> Outcome<Self> {
+    pub fn start(chromium: &Path, profile: &Path) -> Outcome<Self> {
         let log = File::create(profile.with_extension("log"))?;
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "sh"])
@@ -92,7 +92,7 @@ impl Browser {
 
     /// Opens a page in a new window. A new tab would hide the page in front, whose timers would then be
     /// throttled.
-    pub(crate) fn open(&self, url: &str) -> Outcome<Window> {
+    pub fn open(&self, url: &str) -> Outcome<Window> {
         let parameters = json!({ "url": url, "newWindow": true });
         let result = self.call("Target.createTarget", &parameters)?;
         match result["targetId"].as_str() {
@@ -102,7 +102,7 @@ impl Browser {
     }
 
     /// Minimizes the page's window: the page is then hidden, and its timers are throttled.
-    pub(crate) fn minimize(&self, window: &Window) -> Outcome {
+    pub fn minimize(&self, window: &Window) -> Outcome {
         let found = self.call(
             "Browser.getWindowForTarget",
             &json!({ "targetId": window.0 }),
@@ -113,7 +113,7 @@ impl Browser {
     }
 
     /// Closes a window. Its page and workers end, and their connections are closed.
-    pub(crate) fn close(&self, window: &Window) -> Outcome {
+    pub fn close(&self, window: &Window) -> Outcome {
         self.call("Target.closeTarget", &json!({ "targetId": window.0 }))
             .map(drop)
     }
