@@ -70,6 +70,31 @@ pub fn is_refused_by_browser(method: &Method) -> bool {
         .any(|refused| name.eq_ignore_ascii_case(refused))
 }
 
+/// The method that `fetch` sends for this one: it converts some to upper case (Fetch Standard, "normalize a
+/// method").
+///
+/// ```
+/// use everstream_http::policy::method_sent_by_browser;
+/// use http::Method;
+///
+/// let method = |name: &str| method_sent_by_browser(Method::from_bytes(name.as_bytes()).unwrap());
+/// assert_eq!(method("get"), Method::GET);
+/// assert_eq!(method("patch").as_str(), "patch");
+/// ```
+pub fn method_sent_by_browser(method: Method) -> Method {
+    let normalized = [
+        Method::DELETE,
+        Method::GET,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::POST,
+        Method::PUT,
+    ];
+    let name = method.as_str();
+    let same = |it: &Method| it.as_str().eq_ignore_ascii_case(name);
+    normalized.into_iter().find(same).unwrap_or(method)
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderName;

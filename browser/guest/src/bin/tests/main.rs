@@ -39,6 +39,7 @@ async fn run(test: &str, server: &str) -> String {
         "broken_bodies" => resuming::bodies_that_break_are_faults(server).await,
         "burst" => resuming::all_events_are_delivered_once(server).await,
         "post" => requests::a_post_is_sent_once(server).await,
+        "lower_case" => requests::a_get_in_lower_case_is_repeated(server).await,
         "repeat_unsafe" => requests::a_post_is_repeated_if_the_program_says_so(server).await,
         "resume_with_get" => requests::a_post_is_resumed_by_get(server).await,
         "basic_auth" => requests::a_user_and_a_password_are_sent(server).await,
