@@ -95,6 +95,29 @@ pub fn method_sent_by_browser(method: Method) -> Method {
     normalized.into_iter().find(same).unwrap_or(method)
 }
 
+/// Whether a request with this header to another origin needs a preflight request (Fetch Standard,
+/// "CORS-safelisted request-header", for headers that programs set). The name is in lower case.
+///
+/// ```
+/// use everstream_http::policy::needs_preflight;
+///
+/// assert!(needs_preflight("last-event-id", b"1"));
+/// assert!(needs_preflight("content-type", b"application/json"));
+/// assert!(!needs_preflight("content-type", b"text/plain"));
+/// assert!(!needs_preflight("accept", b"text/event-stream"));
+/// ```
+pub fn needs_preflight(name: &str, value: &[u8]) -> bool {
+    match name {
+        "accept" | "accept-language" | "content-language" => false,
+        "content-type" => {
+            !(value.starts_with(b"text/plain")
+                || value.starts_with(b"multipart/form-data")
+                || value.starts_with(b"application/x-www-form-urlencoded"))
+        }
+        _ => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderName;

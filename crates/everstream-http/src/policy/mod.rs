@@ -19,6 +19,7 @@ mod verdict;
 
 pub use browser::{
     is_header_name, is_refused_by_browser, is_set_by_browser, method_sent_by_browser,
+    needs_preflight,
 };
 pub use content_coding::{ContentCoding, UnsupportedCoding, accept_encoding, content_coding};
 #[cfg(feature = "cookies")]

@@ -60,6 +60,7 @@ async fn run(test: &str, server: &str) -> String {
         "close" => stopping::close(server).await,
         "drop_client" => stopping::drop_client(server).await,
         "no_preflight" => origins::the_fault_names_the_header(server).await,
+        "not_allowed" => origins::the_fault_names_all_headers_and_the_method(server).await,
         "redirect" => origins::a_redirect_is_followed_by_each_attempt(server).await,
         "credentials" => origins::cookies_are_sent_as_the_program_says(server).await,
         "several" => many::follow(server, "abcd", 'c').await,
