@@ -177,6 +177,21 @@ def test_a_post_is_repeated_with_repeat_unsafe(server: SSEServer, by: str, where
     assert [request.method for request in server.requests] == ["POST", "POST"]
 
 
+def test_an_option_that_is_false_changes_nothing(server: SSEServer, by: str, where: str) -> None:
+    server.otherwise(Reply.stream().event("a", id="1").send("data: unfinished\n"))
+    options: dict[str, Any] = {"json": {}, "errors": CONTINUE}
+    off = dict.fromkeys(["repeat_unsafe", "resume_with_get", "dispatch_unfinished"], False)
+    assert stream(by, where, server.url(), 2, **options, **off) == (["a"], None)
+    assert server.request_count == 1
+
+
+def test_a_get_in_lower_case_is_repeated(server: SSEServer, by: str, where: str) -> None:
+    server.otherwise(Reply.stream().event("a"))
+    options: dict[str, Any] = {"method": "get", "errors": CONTINUE}
+    assert stream(by, where, server.url(), 2, **options) == (["a", "a"], None)
+    assert [request.method for request in server.requests] == ["GET", "GET"]
+
+
 def test_an_unfinished_event_is_delivered_with_dispatch_unfinished(
     server: SSEServer, by: str, where: str
 ) -> None:

@@ -75,7 +75,7 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
 
-    /// The request method. Default: GET, or POST with a body.
+    /// The request method, case-sensitive. Default: GET, or POST with a body.
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     method: Option<String>,
 
@@ -289,6 +289,14 @@ impl RequestArgs {
             Some(method) => ["GET", "HEAD", "OPTIONS", "TRACE"].contains(&method),
             None => !self.has_body(),
         }
+    }
+
+    /// The standard method that differs from the one of `-X` only in case.
+    pub(crate) fn method_in_upper_case(&self) -> Option<String> {
+        const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        let method = self.method.as_deref()?;
+        let upper = method.to_ascii_uppercase();
+        (upper != method && METHODS.contains(&&*upper)).then_some(upper)
     }
 
     fn has_body(&self) -> bool {

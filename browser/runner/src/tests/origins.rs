@@ -11,6 +11,10 @@ pub(super) const TESTS: &[Test] = &[
         run: the_fault_names_the_header_that_the_server_must_allow,
     },
     Test {
+        name: "not_allowed",
+        run: the_fault_names_all_headers_and_the_method,
+    },
+    Test {
         name: "redirect",
         run: a_redirect_to_another_origin_is_followed_by_each_attempt,
     },
@@ -43,6 +47,24 @@ fn the_fault_names_the_header_that_the_server_must_allow(run: &Run<'_>) {
     let requests = run.requests();
     assert_eq!(requests.len(), 2, "{requests:#?}");
     assert_eq!(requests[1].header("last-event-id"), Some("1"));
+}
+
+/// Responses without the headers that a page needs.
+fn the_fault_names_all_headers_and_the_method(run: &Run<'_>) {
+    run.replies.set_preflight(Reply::status(204));
+    run.replies.otherwise(|_| Reply::stream());
+    run.open();
+    run.finish();
+    let announced = run.preflights();
+    let announced = announced
+        .iter()
+        .map(|it| it.header("access-control-request-headers"));
+    let expected = [
+        Some("authorization,x-team"),
+        None,
+        Some("authorization,content-type,x-team"),
+    ];
+    assert!(announced.eq(expected), "{:#?}", run.preflights());
 }
 
 fn a_redirect_to_another_origin_is_followed_by_each_attempt(run: &Run<'_>) {

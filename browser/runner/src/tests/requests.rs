@@ -12,6 +12,10 @@ pub(super) const TESTS: &[Test] = &[
         run: a_post_is_sent_once,
     },
     Test {
+        name: "lower_case",
+        run: a_get_in_lower_case_is_repeated,
+    },
+    Test {
         name: "repeat_unsafe",
         run: a_post_is_repeated_if_the_program_says_so,
     },
@@ -53,6 +57,18 @@ fn a_post_is_sent_once(run: &Run<'_>) {
     assert_eq!(preflights.len(), 1);
     let announced = preflights[0].header("access-control-request-headers");
     assert_eq!(announced, Some("authorization,content-type"));
+}
+
+fn a_get_in_lower_case_is_repeated(run: &Run<'_>) {
+    run.reply(broken(run));
+    run.reply(Reply::stream().event_with_id("2", "two").stall());
+    run.open();
+    run.finish();
+    let requests = run.requests();
+    assert!(
+        requests.iter().all(|it| it.method == "GET"),
+        "{requests:#?}"
+    );
 }
 
 fn a_post_is_repeated_if_the_program_says_so(run: &Run<'_>) {

@@ -104,6 +104,11 @@ impl<'a> Asked<'a> {
                 _ => hint(fault).map(str::to_owned),
             };
         };
+        if let (400 | 405 | 501, Some(method)) =
+            (response.status, self.request.method_in_upper_case())
+        {
+            return Some(format!("methods are case-sensitive: -X {method}"));
+        }
         let hint = match response.status {
             400 | 404 | 405 if self.resumed() => {
                 "this server can't resume the stream: drop --resume-get to end with the connection, \

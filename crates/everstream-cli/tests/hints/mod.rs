@@ -158,6 +158,13 @@ fn hints_about_path_method_and_body_type_help() {
     fails(&server.url("/"), &["-d", "x"], 6, hint);
     works(&server.url("/"), &[]);
 
+    for status in [400, 405, 501] {
+        let server = answers(|request| request.method == "GET", Reply::status(status));
+        let hint = "methods are case-sensitive: -X GET";
+        fails(&server.url("/"), &["-X", "get"], 6, hint);
+        works(&server.url("/"), &["-X", "GET"]);
+    }
+
     let is_json = |request: &Request| has(request, "content-type", "application/json");
     let server = answers(is_json, Reply::status(415));
     let hint = "the server may expect another body type: try --json, or -H 'Content-Type: ...'";

@@ -70,6 +70,54 @@ pub fn is_refused_by_browser(method: &Method) -> bool {
         .any(|refused| name.eq_ignore_ascii_case(refused))
 }
 
+/// The method that `fetch` sends for this one: it converts some to upper case (Fetch Standard, "normalize a
+/// method").
+///
+/// ```
+/// use everstream_http::policy::method_sent_by_browser;
+/// use http::Method;
+///
+/// let method = |name: &str| method_sent_by_browser(Method::from_bytes(name.as_bytes()).unwrap());
+/// assert_eq!(method("get"), Method::GET);
+/// assert_eq!(method("patch").as_str(), "patch");
+/// ```
+pub fn method_sent_by_browser(method: Method) -> Method {
+    let normalized = [
+        Method::DELETE,
+        Method::GET,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::POST,
+        Method::PUT,
+    ];
+    let name = method.as_str();
+    let same = |it: &Method| it.as_str().eq_ignore_ascii_case(name);
+    normalized.into_iter().find(same).unwrap_or(method)
+}
+
+/// Whether a request with this header to another origin needs a preflight request (Fetch Standard,
+/// "CORS-safelisted request-header", for headers that programs set). The name is in lower case.
+///
+/// ```
+/// use everstream_http::policy::needs_preflight;
+///
+/// assert!(needs_preflight("last-event-id", b"1"));
+/// assert!(needs_preflight("content-type", b"application/json"));
+/// assert!(!needs_preflight("content-type", b"text/plain"));
+/// assert!(!needs_preflight("accept", b"text/event-stream"));
+/// ```
+pub fn needs_preflight(name: &str, value: &[u8]) -> bool {
+    match name {
+        "accept" | "accept-language" | "content-language" => false,
+        "content-type" => {
+            !(value.starts_with(b"text/plain")
+                || value.starts_with(b"multipart/form-data")
+                || value.starts_with(b"application/x-www-form-urlencoded"))
+        }
+        _ => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderName;

@@ -17,7 +17,10 @@ mod resume;
 mod retry_after;
 mod verdict;
 
-pub use browser::{is_header_name, is_refused_by_browser, is_set_by_browser};
+pub use browser::{
+    is_header_name, is_refused_by_browser, is_set_by_browser, method_sent_by_browser,
+    needs_preflight,
+};
 pub use content_coding::{ContentCoding, UnsupportedCoding, accept_encoding, content_coding};
 #[cfg(feature = "cookies")]
 pub use cookies::CookieJar;

@@ -105,7 +105,8 @@ impl Http {
     }
 
     /// Sets the method, from a string or a `http::Method`. Default: GET. For methods that aren't safe (RFC
-    /// 9110, section 9.2.1), see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
+    /// 9110, section 9.2.1), see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe). Methods are
+    /// case-sensitive: `get` is sent as it is, and isn't safe; only browsers send it as `GET`.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").method("POST");

@@ -27,6 +27,7 @@ for_both_clients!(
     types_of_the_crates_http_and_url_are_accepted,
     a_request_is_made_from_any_kind_of_text,
     a_boolean_option_can_be_turned_off_again,
+    a_method_in_lower_case_is_sent_as_it_is_and_not_repeated,
     a_token_replaces_an_earlier_one,
     a_hook_can_be_slow,
     a_hook_error_fails_the_attempt,
@@ -347,6 +348,18 @@ fn a_boolean_option_can_be_turned_off_again<C: Client>() {
     assert_eq!(client.event_data(), "a");
     assert!(client.next_event().is_none());
     assert_eq!(server.request_count(), 1);
+}
+
+/// RFC 9110, section 9.1: methods are case-sensitive.
+fn a_method_in_lower_case_is_sent_as_it_is_and_not_repeated<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").end());
+    let mut client = C::quick(Http::new(server.url("/")).method("get"));
+    assert_eq!(client.event_data(), "a");
+    assert!(client.next_event().is_none());
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].method, "get");
 }
 
 fn a_token_replaces_an_earlier_one<C: Client>() {

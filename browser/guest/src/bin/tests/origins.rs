@@ -1,6 +1,6 @@
 //! Requests to other origins.
 
-use everstream::{Action, Credentials, Fault, Http, SseClient};
+use everstream::{Action, ConnectRequest, Credentials, Fault, Http, SseClient};
 
 use crate::{js, reading};
 
@@ -16,12 +16,41 @@ pub(crate) async fn the_fault_names_the_header(server: &str) {
         let fault = reading::fault(&mut client).await;
         assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
         let message = fault.to_string();
-        let advice = "Access-Control-Allow-Headers: Last-Event-ID";
-        assert!(message.contains(advice), "{message}");
+        let advice = "must have Access-Control-Allow-Headers: last-event-id)";
+        assert!(message.ends_with(advice), "{message}");
         js::signal(seen).await;
         js::wait(next).await;
     }
     assert_eq!(reading::data(&mut client).await, "two");
+}
+
+pub(crate) async fn the_fault_names_all_headers_and_the_method(server: &str) {
+    let http = || Http::new(format!("{server}/feed")).header("accept-language", "en");
+    let team = || http().header("X-Team", "a").bearer_token("secret");
+    for (http, advice) in [
+        (
+            http().method("POST").header("content-type", "text/plain"),
+            None,
+        ),
+        (team(), Some("Headers: x-team, authorization)")),
+        (
+            http().method("PUT"),
+            Some("must have Access-Control-Allow-Methods: PUT)"),
+        ),
+        (
+            team()
+                .method("PATCH")
+                .header("content-type", "application/json"),
+            Some("x-team, authorization, content-type and Access-Control-Allow-Methods: PATCH)"),
+        ),
+    ] {
+        let fault = http.send(ConnectRequest::default()).await.unwrap_err();
+        let message = fault.to_string();
+        match advice {
+            Some(advice) => assert!(message.ends_with(advice), "{message}"),
+            None => assert!(!message.contains("preflight"), "{message}"),
+        }
+    }
 }
 
 pub(crate) async fn a_redirect_is_followed_by_each_attempt(server: &str) {

@@ -24,6 +24,13 @@ pub(crate) async fn a_post_is_sent_once(server: &str) {
     assert!(is_expected, "{error:?}");
 }
 
+/// `fetch` sends it as GET.
+pub(crate) async fn a_get_in_lower_case_is_repeated(server: &str) {
+    let mut client = reading::client(Http::new(format!("{server}/feed")).method("get"));
+    assert_eq!(reading::data(&mut client).await, "one");
+    assert_eq!(reading::data(&mut client).await, "two");
+}
+
 pub(crate) async fn a_post_is_repeated_if_the_program_says_so(server: &str) {
     let builder = reading::eager(SseClient::builder(question(server)));
     let mut client = builder.repeat_unsafe(true).build().unwrap();

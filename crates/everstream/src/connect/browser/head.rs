@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use ::http::{HeaderValue, Method};
-use everstream_http::policy::{is_header_name, is_refused_by_browser, is_set_by_browser};
+use everstream_http::policy::{
+    is_header_name, is_refused_by_browser, is_set_by_browser, method_sent_by_browser,
+};
 
 use crate::error::{Error, message};
 
@@ -87,7 +89,7 @@ pub(super) fn check_method(method: &str) -> Result<Method, String> {
         Ok(parsed) if is_refused_by_browser(&parsed) => {
             Err(format!("browsers don't send {method:?} requests"))
         }
-        Ok(parsed) => Ok(parsed),
+        Ok(parsed) => Ok(method_sent_by_browser(parsed)),
         Err(_) => Err(format!("{method:?} isn't a method")),
     }
 }

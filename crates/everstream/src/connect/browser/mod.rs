@@ -16,7 +16,7 @@ use std::task::Poll;
 
 use ::http::{HeaderValue, Method};
 use everstream_core::{Failure, FailureKind, Fault, is_sendable_id};
-use everstream_http::policy::is_body_header;
+use everstream_http::policy::{is_body_header, needs_preflight};
 
 use super::attempt::Attempt;
 use super::{ConnectFuture, ConnectRequest, ConnectionClient, Http};
@@ -138,11 +138,34 @@ fn remove_body(attempt: &mut Attempt) {
 fn no_response(attempt: &Attempt) -> Fault {
     let mut message =
         "the browser got no response: the network failed, or it refused the request".to_owned();
-    if attempt.headers.contains(LAST_EVENT_ID) && attempt.url.is_cross_origin() {
-        message.push_str(
-            " (this request resumes a stream of another origin, whose answer to the preflight request \
-             must have Access-Control-Allow-Headers: Last-Event-ID)",
-        );
+    let needed = needed_from_preflight(attempt);
+    if !needed.is_empty() && attempt.url.is_cross_origin() {
+        message.push_str(" (the answer to the preflight request must have");
+        message.push_str(&needed);
+        message.push(')');
     }
     Fault::Request(Failure::new(FailureKind::Other, message).into())
+}
+
+/// What the answer to a preflight request must allow, if the request needs one.
+fn needed_from_preflight(attempt: &Attempt) -> String {
+    let mut needed = String::new();
+    for (name, value) in attempt.headers.iter() {
+        if needs_preflight(name, value.as_bytes()) {
+            needed.push_str(match needed.is_empty() {
+                true => " Access-Control-Allow-Headers: ",
+                false => ", ",
+            });
+            needed.push_str(name);
+        }
+    }
+    let method = attempt.method.as_str();
+    if !["GET", "HEAD", "POST"].contains(&method) {
+        if !needed.is_empty() {
+            needed.push_str(" and");
+        }
+        needed.push_str(" Access-Control-Allow-Methods: ");
+        needed.push_str(method);
+    }
+    needed
 }

@@ -36,7 +36,7 @@ async fn only_configured_roots_are_trusted() {
 async fn any_certificate_is_accepted_only_with_that_setting() {
     let leaf = Authority::new("unknown").sign(params("feed.test", "leaf"));
     let server = tls_server(leaf.config(&[])).await;
-    let mut transport = settings();
+    let mut transport = trusting(&Authority::new("other").pem);
     transport.tls.accept_invalid_certs = true;
     assert_eq!(greeted(&transport, server).await, "hello");
     transport.tls.accept_invalid_certs = false;
