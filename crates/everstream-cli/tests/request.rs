@@ -363,16 +363,16 @@ fn http_version_options_select_the_version() {
 fn read_timeout_drops_a_silent_stream() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").stall());
-    let options = ["--read-timeout", "300ms", "--no-reconnect"];
+    let options = ["--read-timeout", "2s", "--no-reconnect"];
     let url = server.url("/");
     let (code, stderr) = Running::follow([&*url].into_iter().chain(options)).end();
     assert_eq!(code, 7, "{stderr}");
-    let expected = "no data received for 300 ms (--read-timeout)";
+    let expected = "no data received for 2 s (--read-timeout)";
     assert!(stderr.contains(expected), "{stderr}");
     server.otherwise(Reply::raw("").stall());
     let (code, stderr) = Running::follow([&*url].into_iter().chain(options)).end();
     assert_eq!(code, 7, "{stderr}");
-    let expected = "no response within 300 ms (--read-timeout)";
+    let expected = "no response within 2 s (--read-timeout)";
     assert!(stderr.contains(expected), "{stderr}");
 }
 

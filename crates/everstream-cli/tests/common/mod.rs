@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Far longer than anything takes on a slow machine; only a hang reaches it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The command, in a neutral environment.
 pub(crate) fn everstream<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {

@@ -60,14 +60,14 @@ fn hints_about_silence_and_broken_connections_help() {
     server.otherwise(
         Reply::stream()
             .event("x")
-            .pause(std::time::Duration::from_millis(300))
+            .pause(std::time::Duration::from_secs(3))
             .event("y")
             .stall(),
     );
     let hint = "the server sent nothing for longer than --read-timeout, or the connection is dead: try a \
                 longer --read-timeout";
     let once = |timeout| ["--no-reconnect", "--read-timeout", timeout, "--count", "2"];
-    fails(&server.url("/"), &once("50ms"), 7, hint);
+    fails(&server.url("/"), &once("1s"), 7, hint);
     assert_eq!(end(&server.url("/"), &once("30s")).0, 0);
 
     let server = Server::start();
