@@ -307,13 +307,15 @@ fn a_transient_status_has_a_hint_that_helps() {
         assert_eq!(code, 11, "{stderr}");
         assert!(!stderr.contains("--retry-status"), "{stderr}");
         assert!(stderr.contains("--repeat-unsafe"), "{stderr}");
+        assert_eq!(post(&server, &["--count", "1"]).0, 0);
         answer();
         assert_eq!(post(&server, &["--repeat-unsafe", "--count", "1"]).0, 0);
 
         answer();
         let (code, stderr) = post(&server, &["--retry-status", ""]);
         assert_eq!(code, 6, "{stderr}");
-        let hint = "--retry-status 429,5xx with --repeat-unsafe sends the request again";
+        let hint =
+            "run the command again, or use --retry-status 429,5xx with --repeat-unsafe (which";
         assert!(stderr.contains(hint), "{stderr}");
         answer();
         let options = [
@@ -327,7 +329,7 @@ fn a_transient_status_has_a_hint_that_helps() {
 
         answer();
         let (_, stderr) = post(&server, &["--no-reconnect"]);
-        let hint = "--repeat-unsafe instead of --no-reconnect sends the request again";
+        let hint = "run the command again, or use --repeat-unsafe instead of --no-reconnect (which";
         assert!(stderr.contains(hint), "{stderr}");
 
         // With a GET.

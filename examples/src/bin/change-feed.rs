@@ -73,12 +73,12 @@ async fn follow() -> Result<(), Box<dyn Error>> {
     }
     let mut client = builder.build()?;
 
-    // After Ctrl-C, the loop ends between two changes, so nothing is repeated.
+    // After Ctrl-C or SIGTERM, the loop ends between two changes, so nothing is repeated.
     let handle = client.handle();
+    let stop = stop_signal()?;
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            handle.close();
-        }
+        stop.await;
+        handle.close();
     });
 
     while let Some(action) = client.next_action().await {
@@ -96,6 +96,30 @@ async fn follow() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// Ready after Ctrl-C, or after SIGTERM, which systemd and containers send.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (mut ctrl_c, mut term) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    Ok(async move {
+        tokio::select! {
+            _ = ctrl_c.recv() => {}
+            _ = term.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 fn handle_change(event: &Event) -> io::Result<()> {

@@ -83,17 +83,17 @@ fn killed_runs_lose_no_change() {
 }
 
 #[test]
-fn a_run_ended_by_ctrl_c_repeats_nothing() {
+fn a_run_ended_by_a_signal_repeats_nothing() {
     let (server, feed) = (Server::start(), Feed::new());
     server.otherwise(Reply::stream().resume(&feed));
     let folder = tempfile::tempdir().unwrap();
     let cursor = folder.path().join("cursor");
-    for id in 1..=3 {
+    for (id, signal) in [(1, "-INT"), (2, "-TERM"), (3, "-INT")] {
         let program = follow(&cursor, &server.url("/"));
         assert!(server.wait_for_requests(id, LIMIT));
         feed.push(change("en.wikipedia.org", id));
         assert_eq!(number(&program.line()), id);
-        program.interrupt();
+        program.signal(signal);
         let ended = program.end();
         assert!(ended.status.success(), "{}", ended.stderr);
         assert_eq!(ended.stdout, "");

@@ -69,8 +69,13 @@ impl Program {
 
     /// Sends SIGINT, like Ctrl-C.
     pub(crate) fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    /// Sends this signal, such as `-TERM`.
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let status = Command::new("kill").args(["-INT", &id]).status().unwrap();
+        let status = Command::new("kill").args([name, &id]).status().unwrap();
         assert!(status.success());
     }
 

@@ -184,15 +184,11 @@ impl<'a> Asked<'a> {
         let once = self.reconnect.once();
         let how = match (self.reconnect.no_reconnect, repeats) {
             (true, true) => format!("without {once} the request is retried"),
-            (true, false) => {
-                format!("--repeat-unsafe instead of {once} sends the request again")
-            }
+            (true, false) => unsafe_again(&format!("--repeat-unsafe instead of {once}")),
             (false, true) if retried => self.longer()?,
-            (false, false) if retried => "--repeat-unsafe sends the request again".to_owned(),
+            (false, false) if retried => unsafe_again("--repeat-unsafe"),
             (false, true) => "--retry-status 429,5xx retries it".to_owned(),
-            (false, false) => {
-                "--retry-status 429,5xx with --repeat-unsafe sends the request again".to_owned()
-            }
+            (false, false) => unsafe_again("--retry-status 429,5xx with --repeat-unsafe"),
         };
         let wait = response
             .retry_after
@@ -380,4 +376,11 @@ fn unreachable(fault: &Fault) -> &'static str {
         }
         _ => "check the host and port, and the proxy if you use one",
     }
+}
+
+/// How to send a request again that isn't safe to repeat and was refused.
+fn unsafe_again(options: &str) -> String {
+    format!(
+        "run the command again, or use {options} (which also sends the request again after an answer)"
+    )
 }

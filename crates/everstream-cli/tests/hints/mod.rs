@@ -418,9 +418,10 @@ fn retry_after_is_shown_and_honored() {
     let refusal = || Reply::status(429).header("Retry-After", "1");
     server.enqueue(refusal());
     server.otherwise(Reply::stream().event("x").stall());
-    let hint = "the server may recover, and asks for a wait of 1.00 s: --repeat-unsafe sends the \
-                request again";
+    let hint = "the server may recover, and asks for a wait of 1.00 s: run the command again, or use \
+                --repeat-unsafe (which also sends the request again after an answer)";
     fails(&server.url("/"), &["-d", "x"], 11, hint);
+    works(&server.url("/"), &["-d", "x"]);
     server.enqueue(refusal());
     let begin = std::time::Instant::now();
     works(&server.url("/"), &["-d", "x", "--repeat-unsafe"]);
