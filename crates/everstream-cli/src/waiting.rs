@@ -27,7 +27,7 @@ enum Phase {
 }
 
 struct Shared {
-    /// The phase of the present attempt, and since when.
+    /// The phase of the current attempt, and when it began.
     phase: Mutex<(Phase, Instant)>,
     changed: Notify,
 }

@@ -419,19 +419,23 @@ const UNLISTED: [&str; 2] = [
 fn page() -> String {
     let mut page = String::from(
         "# curl's options\n\n\
-         No option of curl 8.23 means something else here. `--word-*` are all options that begin like that and \
-         aren't named.\n\n\
+         Every option of curl 8.23 works the same here, has no effect, or is refused. `--word-*` means all options that begin with\n\
+         `--word-` and aren't listed by name.\n\n\
          ## The same effect\n\n",
     );
     let (same, different): (Vec<_>, Vec<_>) =
         with(Use::Same).partition(|option| option.note.is_empty());
     let same: Vec<String> = same.into_iter().map(name).collect();
-    _ = writeln!(page, "{}\n\nWith a difference:\n", same.join(", "));
+    _ = writeln!(
+        page,
+        "{}\n\nThe same, with a difference:\n",
+        same.join(", ")
+    );
     page += &list(different, name);
     page += "\n## Accepted without effect\n\n";
     page += &list(with(Use::Ignored), name);
-    page += "\n## Refused\n\nThe command prints the hint and ends with exit code 2. All other options of curl are refused too: they \
-             aren't for http and https, or have no equivalent.\n\n";
+    page += "\n## Refused\n\nThe command prints the hint and ends with exit code 2. Options of curl that aren't on this page are refused too:\n\
+             they aren't for http and https, or have no equivalent.\n\n";
     for note in UNLISTED {
         assert!(
             with(Use::Refused).any(|option| option.note == note),

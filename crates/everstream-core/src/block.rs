@@ -36,7 +36,8 @@ pub(crate) struct Block {
     /// The block is too large.
     pub(crate) skipped: bool,
     /// The size of the block's data, event and id lines as received, stored or not. A cut line counts
-    /// once its field is known. Counted per piece; per line it took 1,426 instead of 1,343 instructions.
+    /// once its field is known. It is counted per piece: counting per line took 1,426
+    /// instructions instead of 1,343.
     pub(crate) received: u64,
     /// The value of `received` at the start of the open data line, or of a BOM before it.
     line_start: u64,
@@ -56,7 +57,7 @@ const POW2_LIMIT_FRACTION: usize = 4;
 
 /// The limit is checked after this many bytes of a piece. A larger interval isn't faster: from a few KiB
 /// on the C library copies with `rep movsb`, which on some processors runs at half speed when source and
-/// destination are badly aligned: 77 instead of 41 µs for 1 MiB.
+/// destination are badly aligned: 1 MiB took 77 µs instead of 41.
 const LIMIT_CHECK_INTERVAL: usize = 2 << 10;
 
 impl Block {
@@ -181,7 +182,7 @@ impl Block {
     }
 
     /// Reserves space in `text`. Far from the limit, the capacity is the next power of two: `text` is
-    /// copied less often (growing by half took 10 to 20 µs more for 1 MiB), and data whose size is a power
+    /// copied less often (growing by half took 10 to 20 µs longer for 1 MiB), and data whose size is a power
     /// of two, which is common, isn't copied again when it is complete.
     fn reserve_text(&mut self, more: usize) {
         let length = self.text.len();
@@ -205,8 +206,8 @@ impl Block {
         }
     }
 
-    /// Sets fields that are already decoded. Parsing those of a cut event again took 1,618 instead of 1,340
-    /// instructions.
+    /// Sets fields that are already decoded. Parsing the fields of a cut event a second time took 1,618
+    /// instructions instead of 1,340.
     pub(crate) fn set_fields(&mut self, event: Option<&str>, id: Option<&str>) {
         if let Some(event) = event {
             self.has_event = true;

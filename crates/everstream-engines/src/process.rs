@@ -186,8 +186,9 @@ pub(crate) fn program(name: &str, folders: &[PathBuf], package: &str) -> PathBuf
     program
 }
 
-/// A port of loopback that nobody listens on. The system gives it to nobody else: it is below those that
-/// Linux chooses from, and other processes that choose a port here choose by chance.
+/// A port of loopback that nobody listens on. Linux doesn't assign it to another process, because it is below
+/// the range of ports that Linux assigns. Processes that call this function at the same time are unlikely to
+/// choose the same port.
 pub fn free_port() -> u16 {
     const PORTS: std::ops::Range<u64> = 10_000..32_768;
     loop {

@@ -152,8 +152,8 @@ impl Driver {
         Some(event)
     }
 
-    /// Returns an action that needs neither a wait nor the clock, if there is one. With this step and fat
-    /// link-time optimization, a plain event in Python takes 2,244 instead of 2,814 instructions.
+    /// Returns an action that needs neither a wait nor the clock, if there is one. This step and fat
+    /// link-time optimization reduced a plain event in Python from 2,814 to 2,244 instructions.
     #[inline]
     pub(crate) fn ready_action(&mut self) -> Option<Action> {
         match self.ready_event() {
@@ -308,7 +308,7 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Ready when the attempt has succeeded or failed. Outside a runtime, the session isn't told, so that the
+    /// Ready when the attempt has succeeded or failed. Outside a runtime, the session isn't notified, so that the
     /// next poll tries again.
     fn poll_connect(
         &mut self,

@@ -1,7 +1,7 @@
 //! A client's only timer, used for retry delays and for read deadlines, which never coincide.
 //!
-//! Each wait sets it. Keeping it set would save about 900 instructions per chunk, but a client may be polled on
-//! another runtime next time.
+//! It is set again for each wait. Leaving it set would save about 900 instructions per chunk, but the client may be
+//! polled on another runtime next time.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! What the decoder returns: borrowed or owned items.
 //!
 //! The path of an event that is contained in the chunk is inlined into the caller's loop, so that the event
-//! stays in registers until it is delivered. Writing it as two words and copying it as 16 bytes would stall: 55
-//! instead of 27 ns, which instruction counts don't show. Other paths aren't inlined, so that `decode` stays
-//! small.
+//! stays in registers until it is delivered. If it were stored as two words and then copied as 16 bytes, the
+//! processor would stall: 55 ns instead of 27, which instruction counts don't show. Other paths aren't inlined,
+//! so that `decode` stays small.
 
 use super::whole::{BlockStart, FastPath, LeadingFields};
 use super::{Decoder, LimitExceeded, Step};

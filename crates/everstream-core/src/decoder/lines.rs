@@ -46,8 +46,8 @@ impl Decoder {
         self.next_step(input, borrowed)
     }
 
-    /// Continues to the next item. Repeats the first search: passing the line end on would take 65 to 447
-    /// instructions more, because it would then live in memory.
+    /// Continues to the next item. Repeats the first search for a line end: passing its result on would take 65
+    /// to 447 instructions more, because that value would then live in memory.
     #[inline(never)]
     pub(super) fn next_step<'i>(
         &mut self,

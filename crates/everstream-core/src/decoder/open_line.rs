@@ -90,8 +90,9 @@ impl Decoder {
     #[inline(never)]
     fn extend_raw_line(&mut self, bytes: &[u8]) -> Result<(), LimitExceeded> {
         // First only enough of the line to tell whether it is a data line. The value of a data line then
-        // goes straight to the block, so a long line is neither stored nor scanned twice: 1,231 instead of
-        // 1,848 instructions for LLM events in chunks of 64 B. Windows of 16 KiB made no difference.
+        // goes straight to the block, so a long line is neither stored nor scanned twice: LLM events in
+        // chunks of 64 B take 1,231 instructions instead of 1,848. Searching a line in windows of 16 KiB made no
+        // difference.
         self.open = OpenLine::Raw;
         let wanted = FIELD_START.saturating_sub(self.raw.len());
         let (head, tail) = bytes.split_at(wanted.min(bytes.len()));

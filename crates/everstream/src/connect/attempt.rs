@@ -356,7 +356,7 @@ impl fmt::Debug for Attempt {
 pub(super) type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
 type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, Fault>> + Send>>;
 
-/// What a user's function returned: the attempt to send, or why it can't be sent.
+/// Converts what the user's function returned: the attempt to send, or why it can't be sent.
 pub(super) fn hook_result(result: Result<Attempt, BoxError>) -> Result<Attempt, Fault> {
     let attempt = result.map_err(|error| match error.downcast::<Fault>() {
         Ok(fault) => *fault,

@@ -34,8 +34,8 @@ const GRACE: Duration = Duration::from_millis(20);
 #[cfg(feature = "http2")]
 const MAX_REOPENED: usize = 2;
 
-/// Keeps the settings, not a request: with a smaller future, an idle stream over HTTP/2 takes 2.4 instead of
-/// 3.5 KiB.
+/// Keeps the settings, not a request: together with a smaller future, this reduced the memory of an idle stream
+/// over HTTP/2 from 3.5 to 2.4 KiB.
 pub(super) struct HttpClient {
     pub(super) url: Arc<String>,
     pub(super) settings: Arc<Settings>,
@@ -369,7 +369,8 @@ async fn with_deadline<T>(
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
-            // Compared first, because a future that is always busy would keep the alarm from being polled.
+            // The clock is compared first, because a future that is always busy would keep the alarm from being
+            // polled.
             if Instant::now() < due && alarm.poll_at(due, cx).is_pending() {
                 return Poll::Pending;
             }

@@ -40,8 +40,8 @@ macro_rules! each {
 /// A socket was used after its runtime was dropped.
 pub(crate) const RUNTIME_ENDED: &str = "the tokio runtime that opened the connection has ended";
 
-/// Replaces an error of a socket that is tokio's, whose message speaks of contexts: tokio has no other errors
-/// of its own than that the runtime has ended.
+/// Replaces an error that comes from tokio, not from the system, because its message is about contexts. tokio
+/// itself returns only one such error for a socket: that the runtime has ended.
 pub(super) fn explained(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::Other if error.raw_os_error().is_none() => io::Error::other(RUNTIME_ENDED),
