@@ -48,7 +48,6 @@ def main(url: str, path: Path) -> None:
         last_event_id=state["last_event_id"],
     ) as client:
         for event in client.events:
-            # The id of this event, not the last one received.
             state = {
                 "total": state["total"] + int(event.data),
                 "last_event_id": event.last_event_id,

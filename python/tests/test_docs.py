@@ -66,6 +66,7 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
         stream().event('{"ACME": 8.25}', event="price", id="2").stall(),
     ],
     "/token": lambda: [Reply.status(401), stream().event("let in").stall()],
+    "/messages": lambda: [messages("Rayleigh ", "scattering.")],
     "/proxied": lambda: [stream().event("through the proxy")],
     "/clock": lambda: [stream().event("Sat Jan 31 12:00:00 UTC 2026").stall()],
     "/openai": lambda: [chat("null", '"Rayleigh "', '"scattering."').event("[DONE]").stall()],
@@ -88,6 +89,10 @@ EXPECTED_REQUESTS: dict[str, tuple[Callable[[Request], object], list[object]]] =
     "/busy": (
         lambda request: (request.method, request.headers["authorization"]),
         [*[("POST", "Bearer old")] * 2, *[("POST", "Bearer new")] * 2],
+    ),
+    "/messages": (
+        lambda request: (request.headers["x-api-key"], json.loads(request.body)["stream"]),
+        [("...", True)],
     ),
     "/openai": (
         lambda request: (request.headers["authorization"], json.loads(request.body)["stream"]),

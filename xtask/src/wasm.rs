@@ -114,7 +114,7 @@ impl Workplace {
     }
 
     /// Runs fmt, and clippy for this target, which also shows that the libraries compile for it with all features,
-    /// and the engine without the standard library.
+    /// and the engine without the standard library. Then clippy of `guest`, and of `runner` and `host`.
     fn lint(&self) -> sh::Outcome {
         let mut fmt = sh::cargo(["fmt", "--all", "--check", "--manifest-path"]);
         sh::run(fmt.arg(&self.manifest))?;
@@ -122,22 +122,32 @@ impl Workplace {
             ["everstream-core", "--no-default-features"],
             ["everstream", "--all-features"],
         ] {
-            let clippy = match self.compiler {
-                None => sh::cargo(["clippy"]),
-                // That of rustup belongs to another compiler.
-                Some(_) => {
-                    let mut clippy = Command::new(self.folder.join("rust/usr/bin/cargo-clippy"));
-                    clippy.arg("clippy").current_dir(sh::root());
-                    clippy
-                }
-            };
-            let mut clippy = self.for_browser(clippy);
-            clippy.arg("--package").args(package);
-            // The oldest clippy warns of what the newest allows.
-            clippy.args(["--", "-D", "warnings", "-A", "clippy::precedence"]);
-            sh::run(&mut clippy)?;
+            let mut clippy = self.clippy();
+            sh::run(without_warnings(clippy.arg("--package").args(package)))?;
         }
-        Ok(())
+        // Not the others for this target, whose dependencies would take minutes.
+        let mut clippy = self.clippy();
+        clippy.arg("--manifest-path").arg(&self.manifest);
+        sh::run(without_warnings(
+            clippy.args(["--package", "browser-guest"]),
+        ))?;
+        // These run on this machine.
+        let mut clippy = self.native("clippy", "browser-runner");
+        sh::run(without_warnings(clippy.args(["--package", "browser-host"])))
+    }
+
+    /// Clippy for this target.
+    fn clippy(&self) -> Command {
+        let clippy = match self.compiler {
+            None => sh::cargo(["clippy"]),
+            // That of rustup belongs to another compiler.
+            Some(_) => {
+                let mut clippy = Command::new(self.folder.join("rust/usr/bin/cargo-clippy"));
+                clippy.arg("clippy").current_dir(sh::root());
+                clippy
+            }
+        };
+        self.for_browser(clippy)
     }
 
     /// Adds the arguments and variables that a command of cargo needs to compile for browsers.
@@ -182,6 +192,12 @@ impl Workplace {
         cargo.env("CARGO_TARGET_DIR", &self.folder);
         cargo
     }
+}
+
+/// Makes warnings of clippy errors.
+fn without_warnings(clippy: &mut Command) -> &mut Command {
+    // The oldest clippy warns of what the newest allows.
+    clippy.args(["--", "-D", "warnings", "-A", "clippy::precedence"])
 }
 
 /// Whether the installed Rust has the standard library for browsers.

@@ -91,8 +91,6 @@ pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
-// Until check/ and relay/ use the new name.
-
 /// A message about the connection.
 pub(crate) fn info(text: &str) {
     if QUIET.load(Ordering::Relaxed) {

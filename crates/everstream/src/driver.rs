@@ -40,8 +40,6 @@ pub(crate) struct Driver {
     epoch: Instant,
     /// At least one connection has been established.
     has_connected: bool,
-    /// The attempt began inside a tokio runtime.
-    connects_in_runtime: bool,
     log: Log,
     /// The next end of stream to be reported was caused by the user.
     interrupted: bool,
@@ -52,7 +50,8 @@ pub(crate) struct Driver {
 
 enum ConnectionState {
     None,
-    Connecting(ConnectFuture),
+    /// And whether the attempt began inside a tokio runtime.
+    Connecting(ConnectFuture, bool),
     Open(Chunks),
 }
 
@@ -77,7 +76,6 @@ impl Driver {
             pending_actions: PendingActions::default(),
             epoch: Instant::now(),
             has_connected: false,
-            connects_in_runtime: false,
             log,
             interrupted: false,
             polls_since_yield: 0,
@@ -316,28 +314,29 @@ impl Driver {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), OutsideRuntime>> {
         // Taken out so that a future that panics isn't polled again.
-        let mut connecting = match std::mem::replace(&mut self.connection, ConnectionState::None) {
-            // A failure would lose the attempt, and repeat a request that may have been received.
-            ConnectionState::Connecting(connecting)
-                if self.connects_in_runtime && OutsideRuntime::check().is_err() =>
-            {
-                self.connection = ConnectionState::Connecting(connecting);
-                return Poll::Ready(Err(OutsideRuntime));
-            }
-            ConnectionState::Connecting(connecting) => connecting,
-            ConnectionState::None | ConnectionState::Open(_) => {
-                self.connects_in_runtime = OutsideRuntime::check().is_ok();
-                let last_event_id = self.session.last_event_id().map(String::from);
-                debug!(last_event_id, "connecting");
-                self.client.connect(ConnectRequest {
-                    last_event_id,
-                    read_timeout: self.read_timeout,
-                    resume_with_get,
-                })
-            }
-        };
+        let (mut connecting, in_runtime) =
+            match std::mem::replace(&mut self.connection, ConnectionState::None) {
+                // A failure would lose the attempt, and repeat a request that may have been received.
+                ConnectionState::Connecting(connecting, true)
+                    if OutsideRuntime::check().is_err() =>
+                {
+                    self.connection = ConnectionState::Connecting(connecting, true);
+                    return Poll::Ready(Err(OutsideRuntime));
+                }
+                ConnectionState::Connecting(connecting, in_runtime) => (connecting, in_runtime),
+                ConnectionState::None | ConnectionState::Open(_) => {
+                    let last_event_id = self.session.last_event_id().map(String::from);
+                    debug!(last_event_id, "connecting");
+                    let connecting = self.client.connect(ConnectRequest {
+                        last_event_id,
+                        read_timeout: self.read_timeout,
+                        resume_with_get,
+                    });
+                    (connecting, OutsideRuntime::check().is_ok())
+                }
+            };
         let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
-            self.connection = ConnectionState::Connecting(connecting);
+            self.connection = ConnectionState::Connecting(connecting, in_runtime);
             return Poll::Pending;
         };
         self.update_repeatable();
@@ -376,7 +375,7 @@ impl Driver {
         let read = match &mut self.connection {
             ConnectionState::Open(chunks) => chunks.poll_next(cx),
             // Not reached: the session reads only while it is connected.
-            ConnectionState::None | ConnectionState::Connecting(_) => Poll::Ready(None),
+            ConnectionState::None | ConnectionState::Connecting(..) => Poll::Ready(None),
         };
         if read.is_pending() {
             let Some(deadline) = deadline else {
@@ -401,7 +400,7 @@ impl Driver {
             Poll::Ready(None) => {
                 let ending = match &self.connection {
                     ConnectionState::Open(chunks) => chunks.ending(),
-                    ConnectionState::None | ConnectionState::Connecting(_) => Ending::Unproven,
+                    ConnectionState::None | ConnectionState::Connecting(..) => Ending::Unproven,
                 };
                 self.session.handle_end(ending, now);
             }
@@ -470,7 +469,7 @@ impl Driver {
     /// Drops the connection as if the server had ended it.
     pub(crate) fn interrupt(&mut self) {
         self.handle.take_interrupt();
-        if let ConnectionState::Connecting(_) = self.connection {
+        if let ConnectionState::Connecting(..) = self.connection {
             self.update_repeatable();
         }
         self.connection = ConnectionState::None;

@@ -77,7 +77,8 @@ class SSEClient:
         :param repeat_unsafe: sends requests with POST and other methods that aren't safe (RFC 9110,
             section 9.2.1) again, as if they were GET. Otherwise such a request is sent again only
             if the server can't have received it, or by :meth:`start`. The stream then ends with its
-            connection, and ``not_repeated`` of the exception or ``Fault`` is true.
+            connection; if the error strategy would have reconnected, ``not_repeated`` of the
+            exception or ``Fault`` is true.
         :param resume_with_get: resumes the stream of such a request with a GET, once the server has
             sent an event id, after an error and after a clean end. The GET has the same headers, no
             body, ``Accept: text/event-stream`` and ``Last-Event-ID``. If the server answers it with

@@ -47,5 +47,9 @@ pub(crate) async fn fault(client: &mut SseClient) -> Fault {
 
 /// Polls once, so that the task waits for the future.
 pub(crate) async fn poll_once<F: Future>(future: &mut Pin<&mut F>) {
-    poll_fn(|cx| Poll::Ready(assert!(future.as_mut().poll(cx).is_pending()))).await;
+    poll_fn(|cx| {
+        assert!(future.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
 }
