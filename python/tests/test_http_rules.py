@@ -315,7 +315,8 @@ def test_any_content_type_is_read_as_utf8(server: SSEServer, by: str, kind: str 
     server.otherwise((reply if kind is None else reply.header("Content-Type", kind)).event("é"))
     actions, error = read(by, server.url(), is_event, any_content_type=True)
     assert (data(actions), error) == (["é"], None)
-    for options in ({}, {"any_content_type": False}):
+    default: dict[str, Any] = {}
+    for options in (default, {"any_content_type": False}):
         _, error = read(by, server.url(), is_event, **options)
         assert isinstance(error, HTTPContentTypeError)
         assert error.body == "data: é\n\n".encode()

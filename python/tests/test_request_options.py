@@ -84,7 +84,8 @@ def test_a_proxy_is_used(server: SSEServer, by_connection: str) -> None:
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_verify_says_which_certificates_are_trusted(tls_port: int, by_connection: str) -> None:
     url = f"https://localhost:{tls_port}/"
-    for options in ({}, {"verify": True}):
+    default: dict[str, Any] = {}
+    for options in (default, {"verify": True}):
         _, error = read(by_connection, url, **options)
         assert isinstance(error, ConnectError)
     for verify in (AUTHORITY, str(AUTHORITY), False):
