@@ -10,6 +10,9 @@ use crate::{python, sh};
 /// The minor versions to look for, as `python3.N`.
 const VERSIONS: std::ops::RangeInclusive<u32> = 10..=15;
 
+/// The end of the name of the file with the crates and their licenses (PEP 770).
+const LIST: &str = ".cyclonedx.json";
+
 pub(super) fn run(context: &Context) -> sh::Outcome {
     let platform = format!("manylinux_{}_{}", GLIBC.0, GLIBC.1);
     let out = context.folder.join("wheel");
@@ -22,14 +25,9 @@ pub(super) fn run(context: &Context) -> sh::Outcome {
     let built = sh::run(&mut maturin);
     fs::remove_file(texts)?;
     built?;
+    remove_paths(context, &out)?;
     let wheel = python::only_file(&out)?;
     audit(context, &wheel, &platform)?;
-    let unpacked = context.folder.join("unpacked");
-    sh::empty_folder(&unpacked)?;
-    let mut unpack = Command::new(&context.python);
-    unpack.args(["-m", "zipfile", "-e"]);
-    sh::capture(unpack.arg(&wheel).arg(&unpacked))?;
-    paths::check(&unpacked)?;
 
     let mut tried = Vec::new();
     for minor in VERSIONS {
@@ -56,6 +54,33 @@ pub(super) fn run(context: &Context) -> sh::Outcome {
                 .join(artifact.file_name().unwrap_or_default()),
         )?;
     }
+    Ok(())
+}
+
+/// Replaces the repository's path in the list of crates that maturin adds to the wheel in `folder`.
+fn remove_paths(context: &Context, folder: &Path) -> sh::Outcome {
+    let wheel = python::only_file(folder)?;
+    let unpacked = context.folder.join("unpacked");
+    sh::empty_folder(&unpacked)?;
+    let tool = |command: &str| {
+        let mut tool = Command::new(&context.python);
+        tool.args(["-m", "wheel", command]);
+        tool
+    };
+    sh::capture(tool("unpack").arg("--dest").arg(&unpacked).arg(&wheel))?;
+    let root = sh::root().display().to_string();
+    for file in paths::files(&unpacked)? {
+        if file.to_string_lossy().ends_with(LIST) {
+            let list = fs::read_to_string(&file)?;
+            fs::write(&file, list.replace(&root, "/everstream"))?;
+        }
+    }
+    paths::check(&unpacked)?;
+    fs::remove_file(wheel)?;
+    let mut pack = tool("pack");
+    pack.arg("--dest-dir").arg(folder);
+    pack.env("SOURCE_DATE_EPOCH", super::time_of_commit()?);
+    sh::capture(pack.arg(python::only_file(&unpacked)?))?;
     Ok(())
 }
 

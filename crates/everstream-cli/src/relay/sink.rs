@@ -54,7 +54,12 @@ fn engines_of(is_built: impl Fn(&str) -> bool) -> String {
     if !missing.is_empty() {
         let features: Vec<&str> = missing.iter().map(|(_, feature)| *feature).collect();
         let how = how_to_build(&features.join(","));
-        text.push_str(&format!(" For {}, {how}", join(&missing)));
+        let missing = join(&missing);
+        let missing = match missing.rsplit_once(", ") {
+            Some((others, last)) => format!("{others} or {last}"),
+            None => missing,
+        };
+        text.push_str(&format!(" For {missing}, {how}"));
     }
     text
 }
@@ -327,12 +332,12 @@ mod tests {
         assert_eq!(engines_of(|_| true), all);
         assert_eq!(
             engines_of(|feature| feature == "relay-redis"),
-            "Engines of this build: Redis. For PostgreSQL, NATS, build it with --features \
+            "Engines of this build: Redis. For PostgreSQL or NATS, build it with --features \
              relay-postgres,relay-nats: cargo install --git REPO everstream-cli --features \
              relay-postgres,relay-nats"
         );
         let none = engines_of(|_| false);
-        let start = "Engines of this build: none. For PostgreSQL, Redis, NATS, build it with ";
+        let start = "Engines of this build: none. For PostgreSQL, Redis or NATS, build it with ";
         assert!(none.starts_with(start), "{none}");
     }
 
