@@ -130,7 +130,7 @@ fn headers_that_wait_for_the_first_event_are_pending() {
         true => Reply::raw("").stall(),
         false => good(request),
     });
-    let options = ["--count", "5", "--read-timeout", "2s"];
+    let options = ["--count", "5", "--read-timeout", "1s"];
     let outcome = found(&server.url("/"), &options, &[], &[]);
     assert!(outcome.with_level("pass").contains(&"reconnect"));
     let server = serve(|request| match resumed(request) {
