@@ -25,11 +25,12 @@ const ENGINES: [(&str, &str, &str); 8] = [
 
 /// Whether this command was built with a feature.
 fn is_built(feature: &str) -> bool {
-    match feature {
-        "relay-postgres" => cfg!(feature = "relay-postgres"),
-        "relay-redis" => cfg!(feature = "relay-redis"),
-        _ => cfg!(feature = "relay-nats"),
-    }
+    let features = [
+        ("relay-postgres", cfg!(feature = "relay-postgres")),
+        ("relay-redis", cfg!(feature = "relay-redis")),
+        ("relay-nats", cfg!(feature = "relay-nats")),
+    ];
+    features.contains(&(feature, true))
 }
 
 /// For `--help`: the engines that this command was built with, and how to get the others.

@@ -23,7 +23,9 @@ use everstream_http::{Failure, FailureKind};
 use http::HeaderValue;
 use url::{Host, Url};
 
-pub(crate) use self::io::{Io, RUNTIME_ENDED};
+pub(crate) use self::io::Io;
+#[cfg(feature = "http2")]
+pub(crate) use self::io::RUNTIME_ENDED;
 use self::proxy::{Proxies, Proxy, ProxyKind};
 use self::resolve::Resolver;
 #[cfg(feature = "__tls")]
