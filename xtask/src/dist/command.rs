@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context) -> sh::Outcome {
     licenses::write(&context.triple, &folder, FEATURES, &texts)?;
     paths::check(&tree)?;
     let tarball = tarball(context, &tree)?;
-    let package = debian::pack(context, &tree)?;
+    let package = debian::run(context)?;
 
     let unpack = ["tar", "--strip-components=1", "-C", "/usr/local", "-xzf"];
     root::try_out(context, &tarball, &unpack)?;
