@@ -328,7 +328,8 @@ fn a_transient_status_has_a_hint_that_helps() {
         assert_eq!(post(&server, &options).0, 0);
 
         answer();
-        let (_, stderr) = post(&server, &["--no-reconnect"]);
+        let (code, stderr) = post(&server, &["--no-reconnect"]);
+        assert_eq!(code, 6, "{stderr}");
         let hint = "run the command again, or use --repeat-unsafe instead of --no-reconnect (which";
         assert!(stderr.contains(hint), "{stderr}");
 
